@@ -1,0 +1,90 @@
+"""The `sleepwalker` command, as typer sees it: options, help, exit codes. No work of its own."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console, ConsoleDimensions
+
+from sleepwalker.cli._extras import needed
+
+app = typer.Typer(
+    name="sleepwalker",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+PLAIN_SIZE = (100, 30)
+"""Columns and lines where nothing says how large the output is."""
+USAGE = 2
+"""The exit code for options that can't be used."""
+
+
+@app.callback()
+def sleepwalker() -> None:
+    """The connection layer for services: one resilient, observable connection for each host."""
+
+
+class Switch(StrEnum):
+    """On or off."""
+
+    ON = "on"
+    OFF = "off"
+
+
+@app.command()
+def demo(
+    *,
+    seconds: Annotated[float, typer.Option(min=1, max=86_400, help="How long it runs.")] = 20,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="How many threads work.")] = 8,
+    faults: Annotated[Switch, typer.Option(help="Whether the hosts misbehave.")] = Switch.ON,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port of /metrics; 0: any that is free.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="What the script of misbehaviour is made from.")] = 1,
+) -> None:
+    """Three misbehaving HTTPS hosts on loopback, a workload that survives them, and the proof.
+
+    Books, authors and reviews link to each other. Several threads follow the links over one
+    ConnectionManager and write reviews, while the hosts answer 503, reset, stall and restart.
+    At the end the hosts' own counts are held against the client's.
+
+    Exit code: 0 if every promise was kept, 1 if one was broken, 130 after Ctrl-C (143 after
+    SIGTERM) if none was; the summary comes then too.
+    """
+    with needed("opentelemetry.sdk", "trustme"):
+        from sleepwalker.cli.demo.run import Options, PortInUseError, run  # noqa: PLC0415 - extras
+    console = _console()
+    options = Options(
+        seconds=seconds, threads=threads, faults=faults is Switch.ON, port=port, seed=seed
+    )
+    try:
+        code = run(options, console)
+    except PortInUseError as error:
+        typer.echo(f"sleepwalker: {error}", err=True)
+        code = USAGE
+    except BrokenPipeError:
+        # Who reads our output has gone (`| head`): there is nobody to tell anything.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    raise typer.Exit(code)
+
+
+def _console() -> Console:
+    """Standard output: as large as it is, or `PLAIN_SIZE` where nothing says so."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A sign that the output's encoding doesn't have must not end the command.
+        sys.stdout.reconfigure(errors="replace")
+    console = Console(highlight=False)
+    if not console.is_terminal or console.is_dumb_terminal:
+        console.size = ConsoleDimensions(*shutil.get_terminal_size(PLAIN_SIZE))
+    return console

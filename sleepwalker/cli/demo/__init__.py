@@ -1,0 +1,20 @@
+"""`sleepwalker demo`: the library's main job, against hosts that misbehave, with proof.
+
+Three HTTPS hosts of books, authors and reviews are started on loopback. They link to each other
+and misbehave on a script. A workload of several threads follows the links over one
+`ConnectionManager`. At the end, what the hosts counted is held against what the client counted.
+
+- `planted`: the secrets that must not turn up where they don't belong
+- `faults`: the script of misbehaviour
+- `ledger`: what a host counts, on its own
+- `apis`: what the hosts answer; `hosts`: the sockets that they answer on; `timetable`: when they
+  restart
+- `client`: hooks, credentials and policy; `workload`: the threads
+- `watch`, `logs`, `traces`, `metrics`: what the client's instruments saw; `meeting`: where it meets
+  what the hosts read
+- `proof`: pure functions from the counts to the promises that were kept or broken
+- `scene`, `live`, `plain`: what is shown meanwhile; `tree`, `summary`: and at the end
+- `run`: all of it in order
+"""
+
+__all__: list[str] = []

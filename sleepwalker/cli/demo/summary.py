@@ -1,0 +1,206 @@
+"""What is shown at the end: one trace, what hosts and client counted, and the promises.
+
+Rules:
+
+1. The verdict comes last: it is what is on the screen when all is over.
+2. It fits 100 columns, with colours and without.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.console import Group
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from sleepwalker.cli.demo import tree
+from sleepwalker.cli.demo.faults import Fault
+from sleepwalker.cli.demo.hosts import RESTART
+from sleepwalker.cli.demo.scene import counted
+from sleepwalker.cli.demo.timetable import REVOKE
+from sleepwalker.cli.demo.workload import TITLE, TRAVERSAL
+from sleepwalker.observability import names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+    from rich.console import RenderableType
+
+    from sleepwalker.cli.demo.metrics import Metrics
+    from sleepwalker.cli.demo.proof import Evidence, Promise
+
+BAR = 22
+"""Columns for a span's bar."""
+
+
+class Marks(NamedTuple):
+    """The signs in the summary."""
+
+    kept: str
+    broken: str
+    untried: str
+    bar: str
+    lines: str
+    """What the tree's lines are drawn with."""
+
+    @classmethod
+    def for_encoding(cls, encoding: str) -> Marks:
+        """Signs that this encoding has."""
+        fine = cls("✓", "✗", "?", "━", tree.LINES)
+        try:
+            "".join(fine).encode(encoding)
+        except (UnicodeEncodeError, LookupError):
+            return cls("ok", "NO", "?", "=", "|-`|")
+        return fine
+
+    def drawn(self, branches: str) -> str:
+        """A row's branches with these lines."""
+        return branches.translate(str.maketrans(tree.LINES, self.lines))
+
+
+def trace(spans: Sequence[ReadableSpan], urls: Mapping[str, str], marks: Marks) -> RenderableType:
+    """One traversal as a tree, with timings."""
+    rows = tree.rows(spans, {int(url.rpartition(":")[2]): name for name, url in urls.items()})
+    if not rows:
+        return Group(_title("No traversal was finished"))
+    whole = max(row.begins + row.lasts for row in rows) or 1.0
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(width=BAR, no_wrap=True)
+    for row in rows:
+        failed = "red" if row.failed else ""
+        name = row.name.removeprefix(f"{names.INSTRUMENTATION}.")
+        detail = row.detail
+        if row.name == TRAVERSAL:
+            detail = _title_of(spans)
+        table.add_row(
+            Text.assemble(
+                (marks.drawn(row.branches), "dim"), (name, failed or "bold"), " ", (detail, failed)
+            ),
+            f"{row.lasts:,.1f} ms",
+            Text(_bar(row, whole, marks), failed or "cyan"),
+        )
+    return Group(_title(f"One traversal of many, as its trace tells it ({len(rows)} spans)"), table)
+
+
+def _title_of(spans: Sequence[ReadableSpan]) -> str:
+    for span in spans:
+        if span.attributes and TITLE in span.attributes:
+            return str(span.attributes[TITLE]) + ": book, author, reviews, a new review"
+    return ""
+
+
+def _bar(row: tree.Row, whole: float, marks: Marks) -> str:
+    left = min(int(row.begins / whole * BAR), BAR - 1)
+    width = max(round(row.lasts / whole * BAR), 1)
+    return " " * left + marks.bar * min(width, BAR - left)
+
+
+def counts(evidence: Evidence) -> RenderableType:
+    """What the hosts did, and what the client made of it."""
+    table = _table("the hosts", *(host.name for host in evidence.hosts), "the client's retries")
+    retries = evidence.client.retries
+
+    def reasons(*which: str) -> str:
+        return counted({reason: retries.get(reason, 0) for reason in which})
+
+    for fault, told in (
+        (Fault.UNAVAILABLE, reasons("throttled")),
+        (Fault.RESET_UNREAD, reasons("protocol") + " (both kinds of reset)"),
+        (Fault.RESET_PROCESSED, ""),
+        (Fault.STALL, reasons("timeout")),
+        (RESTART, reasons("connect")),
+        (REVOKE, reasons("auth")),
+    ):
+        figures = [host.faults.get(fault, 0) for host in evidence.hosts]
+        if any(figures):
+            table.add_row(fault, *(f"{n:,}" if n else "" for n in figures), told)
+    table.add_row("requests read", *(f"{host.read:,}" for host in evidence.hosts), "")
+    table.add_row("connections", *(f"{host.connections:,}" for host in evidence.hosts), "")
+    return Group(_title("What the hosts counted"), table)
+
+
+def pools(metrics: Metrics, urls: Mapping[str, str]) -> RenderableType:
+    """Each pool's finds, calls, attempts and hook calls, from the metrics."""
+    hook_calls = f"{names.HOOK_DURATION}_count"
+    hooks = list(metrics.by(names.LABEL_HOOK, hook_calls))
+    table = _table("pool", "finds", "calls", "attempts", *hooks)
+    for column in table.columns[4:]:
+        column.justify = "left"
+    for name, url in urls.items():
+        for auth in metrics.by(names.LABEL_AUTH, names.POOL_LOOKUPS, host=url):
+            pool = {names.LABEL_HOST: url, names.LABEL_AUTH: auth}
+            table.add_row(
+                f"{name} {auth}",
+                f"{metrics.total(names.POOL_LOOKUPS, **pool):,}",
+                f"{metrics.total(f'{names.REQUEST_DURATION}_count', **pool):,}",
+                f"{metrics.total(names.ATTEMPTS, **pool):,}",
+                *(
+                    _in_words(metrics.by(names.LABEL_OUTCOME, hook_calls, hook=hook, **pool))
+                    for hook in hooks
+                ),
+            )
+    return Group(_title("What the client counted, and how its hooks fared"), table)
+
+
+def _in_words(outcomes: Mapping[str, int]) -> str:
+    """Outcomes, with their number where there was more than one."""
+    return ", ".join(f"{n:,} {name}" if n > 1 else name for name, n in outcomes.items())
+
+
+def verdict(
+    promised: Sequence[Promise], evidence: Evidence, took: str, marks: Marks
+) -> RenderableType:
+    """The promises, each with its numbers, and whether all were kept."""
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1)
+    signs = {
+        True: Text(marks.kept, "bold green"),
+        False: Text(marks.broken, "bold red"),
+        None: Text(marks.untried, "bold yellow"),
+    }
+    for promise in promised:
+        style = "bold red" if promise.kept is False else ""
+        table.add_row(signs[promise.kept], Text(promise.text, style), Text(promise.numbers, "dim"))
+    errors = [*evidence.client.failures, *(e for host in evidence.hosts for e in host.errors)]
+    return Group(
+        _title("The promises"),
+        table,
+        *(Text(f"  {error}", "red") for error in errors),
+        Text(""),
+        _conclusion(promised, took),
+    )
+
+
+def _conclusion(promised: Sequence[Promise], took: str) -> Text:
+    broken = sum(promise.kept is False for promise in promised)
+    untried = sum(promise.kept is None for promise in promised)
+    if broken:
+        word = "promise was" if broken == 1 else "promises were"
+        return Text(f"{broken} {word} BROKEN, {took}", "bold red")
+    if untried:
+        word = "promise was" if untried == 1 else "promises were"
+        return Text(
+            f"No promise was broken, but {untried} {word} not tried, {took}: run it longer",
+            "bold yellow",
+        )
+    return Text(f"All {len(promised)} promises were kept, {took}", "bold green")
+
+
+def _title(text: str) -> RenderableType:
+    return Group(Text(""), Rule(Text(text, "bold"), align="left", style="dim"))
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(first, no_wrap=True)
+    for name in others[:-1]:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column(others[-1])
+    return table

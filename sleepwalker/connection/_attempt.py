@@ -1,0 +1,116 @@
+"""One wire attempt: its span, its context in the headers, what became of it.
+
+Each attempt has a CLIENT span of its own, also the replays that an auth object makes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sleepwalker.observability import events, names
+
+from ._wire import Exchange
+
+if TYPE_CHECKING:
+    import requests
+    from opentelemetry.trace import Span
+
+    from sleepwalker.observability.telemetry import Telemetry
+    from sleepwalker.resilience.clock import Clock
+
+    from ._hop import Hop
+    from ._timeouts import Timeouts
+
+HTTP_VERSIONS = {10: "1.0", 11: "1.1"}
+"""As urllib3 says it, and as the semantic conventions do."""
+
+
+class Attempt:
+    """One wire attempt.
+
+    :param number: 1 is the call's first
+    :ivar exchange: what is known of it on the wire
+    :ivar response: the answer, once its headers are here
+    """
+
+    __slots__ = (
+        "_clock",
+        "_hop",
+        "_span",
+        "_started",
+        "_telemetry",
+        "exchange",
+        "number",
+        "request",
+        "response",
+        "timeouts",
+    )
+
+    def __init__(
+        self,
+        hop: Hop,
+        request: requests.PreparedRequest,
+        number: int,
+        timeouts: Timeouts,
+        *,
+        telemetry: Telemetry,
+        clock: Clock,
+    ) -> None:
+        self._hop = hop
+        self.request = request
+        self.number = number
+        self.timeouts = timeouts
+        self._telemetry = telemetry
+        self._clock = clock
+        self._started = clock.monotonic()
+        self.exchange = Exchange()
+        self.response: requests.Response | None = None
+        self._span: Span
+
+    def begin(self, call: Span, *, url: str, name: str | None) -> None:
+        """Start the span, and put its context into the headers.
+
+        :param call: the span of the logical call
+        :param url: as it may be shown
+        :param name: the caller's URL template, if it is for this hop
+        """
+        hop, tracing = self._hop, self._telemetry.tracing
+        self._span = tracing.start_attempt(
+            call,
+            method=hop.method,
+            url=url,
+            server=(hop.origin.host.strip("[]"), hop.origin.port),
+            name=name,
+            resend=self.number - 1,
+        )
+        # A caller's own is never replaced.
+        if "traceparent" not in hop.prepared.headers:
+            tracing.inject(self._span, self.request.headers)
+
+    def end(self, error_type: str) -> None:
+        """End the span, and tell of the attempt.
+
+        :param error_type: ``none`` when the server answered
+        """
+        hop, response = self._hop, self.response
+        status = response.status_code if response is not None else None
+        attributes: dict[str, Any] = {}
+        failed = None if error_type == "none" else error_type
+        if status is not None:
+            attributes[names.ATTR_STATUS] = status
+            if status >= 400:
+                failed = str(status)
+        version = HTTP_VERSIONS.get(getattr(getattr(response, "raw", None), "version", None) or 0)
+        if version is not None:
+            attributes[names.ATTR_PROTOCOL_VERSION] = version
+        self._telemetry.tracing.end(self._span, attributes, error=failed)
+        self._telemetry.record(
+            events.AttemptFinished(
+                hop.pool,
+                hop.method,
+                self.number,
+                self._clock.monotonic() - self._started,
+                status,
+                error_type,
+            )
+        )

@@ -1,0 +1,743 @@
+"""One logical call, from the caller's arguments to the answer or the error.
+
+How a call goes::
+
+    run ─ prepared ─ _step ┬─ (fails, may go again) ─ retried: tenacity around _step
+                           └─ _conclude: the response, or the error
+
+    _step: attempts until one is an answer or a failure:
+           redirects and a renewed bearer token are further attempts, but no retries
+
+Rules:
+
+1. All state of a call is here; nothing on the connection is written but the last response.
+2. tenacity is entered only when the first attempt has failed, with a `Retrying` of this call's own.
+3. What may be sent again is decided by `resilience.retry`; here are only the facts.
+4. What costs something only after a failure (tenacity, redirects) is made only then.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import requests
+from requests.auth import HTTPBasicAuth
+
+from sleepwalker import auth as _auth
+from sleepwalker.exceptions import (
+    CertificateError,
+    ConfigurationError,
+    HTTPError,
+    RefusedError,
+    SleepwalkerException,
+    TimeoutError,
+    URLError,
+)
+from sleepwalker.observability import events, names
+from sleepwalker.resilience import deadline as _deadline
+from sleepwalker.resilience.deadline import Deadline
+from sleepwalker.resilience.retry import (
+    DEADLINE,
+    EXHAUSTED,
+    NOT_REPEATABLE,
+    NOT_REWINDABLE,
+    RETRY_AFTER_TOO_LONG,
+    SAFE,
+    Failure,
+    Repeatable,
+    Verdict,
+    decide,
+)
+from sleepwalker.resilience.retry_after import retry_after
+
+from . import _headers, _wire
+from ._attempt import Attempt
+from ._errors import translate
+from ._preparing import prepared
+from ._redirects import STATUSES as REDIRECTING
+from ._redirects import Redirects
+from ._retrying import retried
+from ._timeouts import Timeout, Timeouts, deadline_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.trace import Span
+
+    from sleepwalker.resilience.policy import Policy
+
+    from ._connection import Connection
+    from ._hop import Hop
+
+UNAUTHORIZED = 401
+LONGEST_URL = 500
+"""Characters: how much of a URL a message shows."""
+ERROR_BODY = 64 * 1024
+"""Bytes: how much of a streamed error's body is read for its error."""
+
+
+Result = TypeVar("Result")
+
+
+class Options(NamedTuple):
+    """What a caller says about one call."""
+
+    timeout: Timeout = Timeout()
+    deadline: float | None = None
+    policy: Policy | None = None
+    idempotency_key: str | bool | None = None
+    idempotent: bool | None = None
+    name: str | None = None
+    stream: bool = False
+    raise_for_status: bool = True
+    allow_redirects: bool = True
+
+
+class Outcome(NamedTuple):
+    """How an attempt (with its redirects) ended, and what is to be done about it."""
+
+    response: requests.Response | None
+    error: SleepwalkerException | None
+    verdict: Verdict | None
+    """`None` for success."""
+    failure: Failure | None = None
+
+
+class _StopReplay(Exception):  # noqa: N818 - no error: it stops an auth's replay
+    """A replay must not go out; the answer before it is the answer."""
+
+
+class Call:
+    """One logical call.
+
+    :param conn: the connection it is made through
+    :param method: the HTTP method
+    :param uri: as `Base.url` takes it
+    :param arguments: those of `requests.Request` (params, data, files, headers, cookies, hooks)
+    :param options: everything else
+    """
+
+    def __init__(
+        self,
+        conn: Connection,
+        method: str,
+        uri: str,
+        arguments: dict[str, Any],
+        options: Options,
+    ) -> None:
+        self._conn = conn
+        self._method = method
+        self._uri = uri
+        self._arguments = arguments
+        self._options = options
+        self._policy: Policy = options.policy or conn.policy
+        self._clock = conn._clock
+        self._telemetry = conn._telemetry
+        self._tracing = self._telemetry.tracing
+        self._redaction = self._telemetry.redaction
+        self._started = self._clock.monotonic()
+        seconds = options.deadline if options.deadline is not None else self._policy.deadline
+        self._deadline = Deadline.after(seconds, self._clock).earlier(_deadline.ambient())
+        self._outside = sys.exception()
+        self._attempts = 0
+        self._failures = 0
+        self._waited = 0.0
+        self._renewed = False
+        self._lost = False
+        """Whether an attempt that may have changed something at the server went unanswered."""
+        self._redirects: Redirects | None = None
+        self._history: list[requests.Response] = []
+        self._attempt: Attempt | None = None
+        self._sending: requests.PreparedRequest | None = None
+        self._callers_own: Exception | None = None
+        """What the caller's own code (a response hook, an iterator) raised while we sent."""
+        self._span: Span
+        self._hop: Hop
+
+    # --- from start to end -------------------------------------------------------------------
+
+    def run(self, finish: Callable[[requests.Response], Result]) -> Result:
+        """Make the call.
+
+        :param finish: makes the caller's result of the response; its errors are the call's
+        :raises SleepwalkerException: whatever of the tree applies
+        """
+        self._conn._entered()
+        try:
+            return self._run(finish)
+        finally:
+            self._conn._left()
+
+    def _run(self, finish: Callable[[requests.Response], Result]) -> Result:
+        conn, telemetry = self._conn, self._telemetry
+        pool = conn._pool
+        method = _headers.shown_method(self._method)
+        telemetry.record(events.RequestStarted(pool, method))
+        self._span = self._tracing.start_request(pool, method, self._options.name)
+        response, error, outcome = None, None, "cancelled"
+        result: Any = None
+        token = None
+        try:
+            try:
+                token = self._tracing.enter(self._span)
+                self._hop = prepared(
+                    conn,
+                    self._method,
+                    self._uri,
+                    self._arguments,
+                    idempotency_key=self._options.idempotency_key,
+                    key_header=self._policy.idempotency_header,
+                    caller_failed=self._caller_failed,
+                )
+                first = self._step()
+                last = first if first.verdict is None else self._retried(first)
+                response, error, outcome = self._conclude(last)
+                if response is not None:
+                    conn.response = response
+                    if error is None:
+                        result = finish(response)
+            except SleepwalkerException as raised:
+                error, outcome = self._with_context(raised), _outcome_of(raised)
+            except Exception:
+                # Not ours: an error of the user's own callbacks.
+                outcome = "error"
+                raise
+            finally:
+                try:
+                    self._finished(outcome, response, error)
+                finally:
+                    self._tracing.leave(token)
+            if error is not None:
+                # What it was made from, as far as that may be shown, is its cause; what else was
+                # being handled within this call is nobody's business.
+                error.__context__ = None
+                raise error
+            made: Result = result
+            return made
+        finally:
+            # No cycle from the error through its traceback to this frame.
+            error = None
+
+    @property
+    def attempts(self) -> int:
+        """How many wire attempts were made."""
+        return self._attempts
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the call began."""
+        return self._clock.monotonic() - self._started
+
+    def _conclude(
+        self, last: Outcome
+    ) -> tuple[requests.Response | None, SleepwalkerException | None, str]:
+        """The answer or the error of a call whose attempts are over, and the outcome's name."""
+        response, error, verdict = last.response, last.error, last.verdict
+        why = verdict.why if verdict is not None else ""
+        exhausted = why == EXHAUSTED and self._policy.attempts > 1
+        if response is not None:
+            response.history = [*self._history, *response.history]
+            if verdict is None:
+                return response, None, "success"
+            outcome = "exhausted" if exhausted else "error"
+            if not self._options.raise_for_status:
+                return response, None, outcome
+            return response, self._status_error(response, last.failure, why), outcome
+        assert error is not None  # noqa: S101 - an outcome is one or the other
+        _note(error, why)
+        return None, self._with_context(error), "exhausted" if exhausted else _outcome_of(error)
+
+    def _with_context(self, error: SleepwalkerException) -> SleepwalkerException:
+        """The error with what the call knows: request, attempts, elapsed."""
+        if error.elapsed is not None:
+            # That of another call, which the caller's own code made within this one.
+            return error
+        if error.request is None and hasattr(self, "_hop"):
+            sent = self._attempt.request if self._attempt is not None else None
+            error.request = self._redaction.request(sent or self._hop.prepared, self._secrets())
+        error.outcome_unknown = self._lost
+        error.attempts = self._attempts
+        error.elapsed = self.elapsed
+        return error
+
+    def _status_error(
+        self, response: requests.Response, failure: Failure | None, why: str
+    ) -> HTTPError:
+        """The error for a status, made from a copy of the response that may be shown."""
+        if self._options.stream and not isinstance(response._content, bytes):
+            _read_some(response)
+        shown = self._redaction.response(response, self._secrets())
+        assert shown is not None  # noqa: S101 - None comes only from None
+        error = HTTPError.class_for(response.status_code)(shown)
+        error.retry_after = failure.retry_after if failure is not None else None
+        _note(error, why)
+        self._with_context(error)
+        return error
+
+    def _finished(
+        self,
+        outcome: str,
+        response: requests.Response | None,
+        error: SleepwalkerException | None,
+    ) -> None:
+        status = response.status_code if response is not None else None
+        error_type = names.error_type_of(error) if error is not None else "none"
+        if error is None and outcome in {"error", "exhausted"}:
+            error_type = "status" if status is not None else "other"
+        attributes: dict[str, Any] = {
+            names.ATTR_OUTCOME: outcome,
+            names.ATTR_ATTEMPTS: self._attempts,
+        }
+        if self._waited:
+            attributes[names.ATTR_WAITED] = self._waited
+        if status is not None:
+            attributes[names.ATTR_STATUS] = status
+        failed = None if outcome == "success" else error_type
+        if outcome == "cancelled":
+            failed = "other"
+        if failed == "status":
+            failed = str(status)
+        self._tracing.end(self._span, attributes, error=failed)
+        self._telemetry.record(
+            events.RequestFinished(
+                self._conn._pool,
+                _headers.shown_method(self._method),
+                self._options.name,
+                outcome,
+                self._clock.monotonic() - self._started,
+                self._attempts,
+                self._waited,
+                status,
+                error_type,
+                error is not None and error.outcome_unknown,
+            )
+        )
+
+    # --- attempts ----------------------------------------------------------------------------
+
+    def _step(self) -> Outcome:
+        """Attempts until one is an answer or a failure."""
+        while True:
+            response, error = self._send()
+            if response is None:
+                assert error is not None  # noqa: S101 - _send gives one or the other
+                return self._failed(error)
+            if response.status_code == UNAUTHORIZED and self._renew_token():
+                self._discard(response)
+            elif (
+                response.status_code in REDIRECTING
+                and self._options.allow_redirects
+                and self._follow(response)
+            ):
+                continue
+            elif response.status_code >= 400:
+                return self._answered_with_error(response)
+            else:
+                return Outcome(response, None, None)
+
+    def _send(self) -> tuple[requests.Response | None, SleepwalkerException | None]:
+        """Send the current hop's request once."""
+        hop = self._hop
+        if not self._deadline.allows_attempt():
+            raise deadline_error(
+                self._deadline, f"{self._what()}: before attempt {self._attempts + 1}"
+            )
+        request = hop.prepared.copy()
+        # `copy` shares the hooks, to which auth objects add theirs.
+        request.hooks = {
+            event: [self._callers_hook(hook) for hook in hooks]
+            for event, hooks in hop.prepared.hooks.items()
+        }
+        if hop.sent:
+            hop.body.rewind()
+        hop.sent += 1
+        self._callers_own = None
+        self._authenticate(request)
+        self._sending = request
+        attempt = self._begin_attempt(request)
+        response, error = None, None
+        try:
+            with _wire.watching(self):
+                response = hop.session.send(
+                    request,
+                    timeout=(attempt.timeouts.connect, attempt.timeouts.read),
+                    allow_redirects=False,
+                    **{**hop.settings, "stream": self._options.stream},
+                )
+        except _StopReplay:
+            response = self._attempt.response if self._attempt is not None else None
+        except requests.exceptions.HTTPError as raised:
+            # A user's response hook that calls raise_for_status.
+            response, error = self._from_hook(raised)
+        except Exception as raised:
+            if _is_of_requests_auth(raised) and attempt.response is not None:
+                # The challenge is not one that it understands: the 401 is the answer.
+                self._end_attempt("none")
+                return self._from_hook(requests.exceptions.HTTPError(response=attempt.response))
+            error = None if self._callers_own is not None else self._translated(raised)
+            if error is None:
+                self._abandon_attempt()
+                if self._callers_own is not None and raised is not self._callers_own:
+                    # As it was raised, whatever the layers between have made of it.
+                    raise self._callers_own from None
+                raise
+        except BaseException:
+            self._abandon_attempt()
+            raise
+        # A replay (Digest) may have begun another attempt meanwhile: the last one ends here.
+        current = self._attempt
+        assert current is not None  # noqa: S101 - _begin_attempt set it
+        current.response = response
+        self._end_attempt(names.error_type_of(error) if error is not None else "none")
+        return response, error
+
+    def _authenticate(self, request: requests.PreparedRequest) -> None:
+        auth = self._hop.auth
+        if auth is _auth.ANONYMOUS:
+            return
+        try:
+            with _deadline.entered(self._deadline):
+                request.prepare_auth(auth, request.url or "")
+        except OSError:
+            # An auth that wants to know where a body begins that has no beginning (a pipe).
+            if self._hop.body.rewindable or not hasattr(request.body, "tell"):
+                raise
+            msg = f"{type(auth).__name__} needs a body that can be rewound"
+            raise ConfigurationError(msg) from None
+        if not isinstance(auth, HTTPBasicAuth | _auth.BearerAuth):
+            _headers.checked(request.headers)
+
+    def _begin_attempt(self, request: requests.PreparedRequest) -> Attempt:
+        hop = self._hop
+        self._attempts += 1
+        attempt = self._attempt = Attempt(
+            hop,
+            request,
+            self._attempts,
+            Timeouts(self._options.timeout, self._conn._timeout, self._policy, self._deadline),
+            telemetry=self._telemetry,
+            clock=self._clock,
+        )
+        attempt.begin(
+            self._span,
+            url=self._shown_url(request.url),
+            name=self._options.name if hop.own else None,
+        )
+        return attempt
+
+    def _end_attempt(self, error_type: str) -> None:
+        assert self._attempt is not None  # noqa: S101 - there is one, or nothing would end
+        self._attempt.end(error_type)
+
+    def _abandon_attempt(self) -> None:
+        """End an attempt whose answer, if there is one, nobody will read."""
+        self._end_attempt("other")
+        if self._attempt is not None and self._attempt.response is not None:
+            self._attempt.response.close()
+
+    def _caller_failed(self, error: Exception) -> None:
+        self._callers_own = error
+
+    def _callers_hook(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """A response hook whose errors are known as the caller's own."""
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return hook(*args, **kwargs)
+            except requests.exceptions.HTTPError:
+                raise
+            except Exception as error:
+                self._callers_own = error
+                raise
+
+        return called
+
+    def _from_hook(
+        self, raised: requests.exceptions.HTTPError
+    ) -> tuple[requests.Response | None, SleepwalkerException | None]:
+        if isinstance(raised, HTTPError):
+            # Of a call that the hook made; nobody will read the answer that the hook was given.
+            if self._attempt is not None and self._attempt.response is not None:
+                self._discard(self._attempt.response)
+            return None, raised
+        response = raised.response
+        if not isinstance(response, requests.Response):
+            return None, self._translated(raised)
+        if not self._options.stream:
+            # Which `requests` would have done after the hooks.
+            try:
+                _ = response.content
+            except requests.exceptions.RequestException as error:
+                return None, self._translated(error)
+        return response, None
+
+    def _translated(self, raised: Exception) -> SleepwalkerException | None:
+        attempt = self._attempt
+        assert attempt is not None  # noqa: S101 - it was sent
+        error = translate(
+            raised,
+            what=self._what(),
+            timeouts=attempt.timeouts,
+            maybe_sent=attempt.exchange.maybe_sent,
+            redaction=self._redaction,
+            secrets=self._secrets(),
+            outside=self._outside,
+        )
+        if error is None and not attempt.exchange.reached and isinstance(raised, TypeError):
+            url = self._hop.prepared.url or ""
+            proxy = requests.utils.select_proxy(url, self._hop.settings["proxies"])
+            if proxy:
+                # `requests` trips over a proxy's URL that has no host.
+                return URLError(f"{self._what()}: the URL of the proxy can't be used")
+        return error
+
+    def _what(self) -> str:
+        """The method and URL of the current hop, for messages."""
+        # Cut when it is redacted: half a secret could not be found any more.
+        return f"{self._hop.method} {self._shown_url(self._hop.prepared.url)[:LONGEST_URL]}"
+
+    def _shown_url(self, url: str | None) -> str:
+        """A URL as it may be shown; one that a server gave may hold what an earlier one had."""
+        shown = self._redaction.url(url or "")
+        return self._without_secrets(shown) if self._history else shown
+
+    def _without_secrets(self, text: str) -> str:
+        return self._redaction.text(text, self._secrets())
+
+    def _secrets(self) -> tuple[str, ...]:
+        """The secret texts of this call, on all its hops: looked for only when something failed."""
+        if not hasattr(self, "_hop"):
+            return ()
+        sent = [response.request for response in self._history]
+        sent.append((self._attempt and self._attempt.request) or self._hop.prepared)
+        proxies = self._hop.settings["proxies"].values()
+        found: set[str] = set()
+        for request in sent:
+            found.update(self._redaction.secrets(request, *proxies))
+        return tuple(sorted(found, key=len, reverse=True))
+
+    # --- the wire's view of this call (`_wire.Watch`) ----------------------------------------
+
+    @property
+    def exchange(self) -> _wire.Exchange:
+        """What is known of the exchange under way."""
+        assert self._attempt is not None  # noqa: S101 - the wire is watched within attempts only
+        return self._attempt.exchange
+
+    def sends(self, request: requests.PreparedRequest) -> bool:
+        """Whether this is the request that is being sent."""
+        return request is self._sending
+
+    def before_exchange(self, request: requests.PreparedRequest, timeout: Any) -> Any:
+        """A request goes to the wire: the attempt's own, or a replay, which is an attempt more."""
+        attempt = self._attempt
+        assert attempt is not None  # noqa: S101 - as above
+        if attempt.response is None:
+            return timeout
+        if not self._hop.body.rewindable:
+            # It would go out empty, and the server would take it for the whole.
+            raise _StopReplay
+        self._record_auth_retry(attempt)
+        self._end_attempt("none")
+        if not self._deadline.allows_attempt():
+            raise deadline_error(self._deadline, f"{self._what()}: before the replay")
+        replay = self._begin_attempt(request)
+        return (replay.timeouts.connect, replay.timeouts.read)
+
+    @property
+    def body_timeout(self) -> float | None:
+        """What a read of the body may take, in seconds; `None`: what one of the headers may."""
+        if self._attempt is None or not self._options.stream or self._options.deadline is not None:
+            return None
+        # The policy's deadline ends at the headers.
+        return self._attempt.timeouts.read_of_body
+
+    def after_exchange(self, response: requests.Response) -> None:
+        """The headers of an answer are here."""
+        assert self._attempt is not None  # noqa: S101 - as above
+        self._attempt.response = response
+
+    # --- redirects ---------------------------------------------------------------------------
+
+    def _follow(self, response: requests.Response) -> bool:
+        """Make the next hop of a redirect the current one; whether there is one."""
+        if self._redirects is None:
+            self._redirects = Redirects(
+                self._conn,
+                self._policy,
+                self._arguments.get("cookies"),
+                self._history,
+                self._without_secrets,
+            )
+        try:
+            location = self._redirects.location(self._hop, response, self._what())
+            if location is None:
+                return False
+            self._hop = self._redirects.follow(self._hop, response, location, self._what())
+        except SleepwalkerException as refused:
+            refused.response = self._redaction.response(response, self._secrets())
+            self._discard(response)
+            raise
+        self._discard(response)
+        # The server has answered: what may have been lost before is not what this goes on from.
+        self._lost = False
+        return True
+
+    # --- failures ----------------------------------------------------------------------------
+
+    def _failed(self, error: SleepwalkerException) -> Outcome:
+        """What to do about an attempt without an answer."""
+        attempt = self._attempt
+        assert attempt is not None  # noqa: S101 - it was sent
+        reason = "protocol"
+        if isinstance(error, TimeoutError):
+            reason = "timeout"
+        elif not attempt.exchange.maybe_sent:
+            reason = "connect"
+        # Who refuses our certificate has read nothing of what we wrote.
+        sent = attempt.exchange.maybe_sent and not isinstance(error, CertificateError)
+        failure = Failure(
+            number=self._failures + 1,
+            reason=reason,
+            sent=sent,
+            resend=self._hop.reached,
+            transient=error.transient,
+        )
+        self._lost |= sent and (self._hop.method not in SAFE or self._options.idempotent is False)
+        return Outcome(None, error, self._decide(failure), failure)
+
+    def _answered_with_error(self, response: requests.Response) -> Outcome:
+        """What to do about a status of 400 or more."""
+        value = response.headers.get("Retry-After")
+        failure = Failure(
+            number=self._failures + 1,
+            reason="status",
+            sent=True,
+            resend=self._hop.reached,
+            status=response.status_code,
+            retry_after=retry_after(value, self._clock.time()) if value is not None else None,
+        )
+        return Outcome(response, None, self._decide(failure), failure)
+
+    def _decide(self, failure: Failure) -> Verdict:
+        self._failures += 1
+        self._hop.reached |= failure.sent
+        request = Repeatable(
+            method=self._hop.method,
+            idempotent=self._options.idempotent,
+            key=self._hop.keyed,
+            body=self._hop.body.rewindable,
+        )
+        return decide(
+            failure,
+            request,
+            self._policy,
+            remaining=self._deadline.remaining(),
+            random=self._conn._random,
+        )
+
+    def _retried(self, first: Outcome) -> Outcome:
+        """Go on after a first failure, until an attempt is not to be repeated."""
+        return retried(first, self._step, sleep=self._clock.sleep, before_sleep=self._before_sleep)
+
+    def _before_sleep(self, outcome: Outcome) -> None:
+        verdict = outcome.verdict
+        assert verdict is not None  # noqa: S101 - it says to go again
+        self._waited += verdict.wait
+        self._telemetry.record(
+            events.RetryScheduled(
+                self._hop.pool,
+                self._hop.method,
+                self._attempts,
+                verdict.why,
+                verdict.wait,
+                outcome.response.status_code if outcome.response is not None else None,
+                names.error_type_of(outcome.error) if outcome.error is not None else "status",
+            )
+        )
+        if outcome.response is not None:
+            self._discard(outcome.response)
+
+    def _discard(self, response: requests.Response) -> None:
+        """Let go of a response that nobody will read."""
+        response.close()
+
+    # --- bearer tokens -----------------------------------------------------------------------
+
+    def _renew_token(self) -> bool:
+        """After a 401: whether there is a new token, and the request can be sent again with it."""
+        hop, attempt = self._hop, self._attempt
+        auth = hop.auth
+        if not isinstance(auth, _auth.BearerAuth) or not auth.renewable or self._renewed:
+            return False
+        if not hop.body.rewindable:
+            return False
+        assert attempt is not None  # noqa: S101 - it got a 401
+        assert attempt.request is not None  # noqa: S101 - as above
+        sent = str(attempt.request.headers.get("Authorization", "")).partition(" ")[2]
+        self._renewed = True
+        try:
+            with _deadline.entered(self._deadline):
+                auth.renewed(sent)
+        except BaseException:
+            if attempt.response is not None:
+                self._discard(attempt.response)
+            raise
+        self._record_auth_retry(attempt)
+        return True
+
+    def _record_auth_retry(self, attempt: Attempt) -> None:
+        status = attempt.response.status_code if attempt.response is not None else None
+        self._telemetry.record(
+            events.RetryScheduled(
+                self._hop.pool, self._hop.method, attempt.number, "auth", 0.0, status, "status"
+            )
+        )
+
+
+_NOTES = {
+    NOT_REWINDABLE: "Not sent again, because its body can't be rewound.",
+    NOT_REPEATABLE: (
+        "Not sent again, because it may have been processed, and is not known to be repeatable: "
+        "give it an idempotency_key, or say idempotent=True if it may be repeated."
+    ),
+    DEADLINE: "Not sent again, because the deadline leaves no time (deadline=, Policy(deadline=)).",
+    RETRY_AFTER_TOO_LONG: (
+        "Not sent again, because the server asks to wait longer than max_retry_after or the "
+        "deadline allow."
+    ),
+}
+"""Why a request was not sent again, where that is not plain from the error."""
+
+
+def _note(error: SleepwalkerException, why: str) -> None:
+    if why in _NOTES:
+        error.add_note(_NOTES[why])
+
+
+def _is_of_requests_auth(error: Exception) -> bool:
+    """Whether `requests`' own auth classes tripped over what a server sent."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is not None and traceback.tb_frame.f_globals["__name__"] == "requests.auth"
+
+
+def _outcome_of(error: SleepwalkerException) -> str:
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, RefusedError | ConfigurationError | URLError):
+        return "refused"
+    return "error"
+
+
+def _read_some(response: requests.Response) -> None:
+    """Read the beginning of a streamed error's body, and let go of the rest."""
+    try:
+        body = next(response.iter_content(ERROR_BODY), b"")
+    except requests.exceptions.RequestException:
+        body = b""
+    finally:
+        response.close()
+    response._content = body

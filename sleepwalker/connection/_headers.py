@@ -1,0 +1,77 @@
+"""Methods and headers: checked before they are sent, with errors that never show a value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from requests.structures import CaseInsensitiveDict
+
+from sleepwalker.exceptions import ConfigurationError, HeaderError
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[^\x00\r\n]*")
+
+
+def checked_method(method: object) -> str:
+    """The method in upper case.
+
+    :raises ConfigurationError: when it is no HTTP method
+    """
+    if not isinstance(method, str) or not _TOKEN.fullmatch(method):
+        given = "text with other characters" if isinstance(method, str) else type(method).__name__
+        msg = f"method must be a name such as 'GET', not {given}"
+        raise ConfigurationError(msg)
+    return method.upper()
+
+
+def shown_method(method: object) -> str:
+    """The method as telemetry shows it: nothing that is no method."""
+    return method.upper() if isinstance(method, str) and _TOKEN.fullmatch(method) else "_OTHER"
+
+
+def checked(headers: object, defaults: Mapping[str, str] | None = None) -> CaseInsensitiveDict[Any]:
+    """A copy of the headers over defaults; a value of `None` removes one.
+
+    :raises HeaderError: for what can't be sent
+    """
+    made: CaseInsensitiveDict[Any] = CaseInsensitiveDict(defaults)
+    if headers is None:
+        return made
+    if not isinstance(headers, Mapping):
+        msg = f"headers must be a mapping of names to values, not {type(headers).__name__}"
+        raise HeaderError(msg)
+    for name, value in headers.items():
+        if isinstance(name, bytes):
+            name = name.decode("latin-1")  # noqa: PLW2901 - the same name, as text
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            msg = "a header's name must be a token such as 'X-Request-Id'"
+            raise HeaderError(msg)
+        made[name] = None if value is None else checked_value(name, value)
+    return made
+
+
+def checked_value(name: str, value: object) -> str | bytes:
+    """A header's value.
+
+    :raises HeaderError: when it can't be sent: no text, a line break, leading space, not Latin-1
+    """
+    if isinstance(value, bytes):
+        text = value.decode("latin-1")
+    elif isinstance(value, str):
+        text = value
+    else:
+        msg = f"the value of header {name} must be text, not {type(value).__name__}"
+        raise HeaderError(msg)
+    if not _VALUE.fullmatch(text) or text[:1] in {" ", "\t"}:
+        raise error(f"the value of header {name}")
+    if any(character > "\xff" for character in text):
+        msg = f"the value of header {name} must be Latin-1 text; encode it as bytes or otherwise"
+        raise HeaderError(msg)
+    return value
+
+
+def error(what: str) -> HeaderError:
+    """The error for a header that can't be sent."""
+    return HeaderError(f"{what} must not have line breaks, NUL or leading space")

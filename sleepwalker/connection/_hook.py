@@ -1,0 +1,279 @@
+"""What establishes connections: the hook interface, the direct hook, and how hooks are tried.
+
+Rules:
+
+1. A hook answers a connection, or `None` to decline; what it raises means that it failed.
+2. A hook is called again, under the manager's policy, only after what may pass: our transient
+   errors, a status that is retried, an `OSError`. Never after 401 or 403: accounts get locked.
+3. A hook runs in the caller's thread, under the find's deadline.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import requests
+
+from sleepwalker import auth as _auth
+from sleepwalker.exceptions import (
+    ConfigurationError,
+    HookError,
+    SleepwalkerException,
+)
+from sleepwalker.observability import events, names
+from sleepwalker.observability import telemetry as _telemetry
+from sleepwalker.resilience.retry import FINAL, Failure, Repeatable, Verdict, decide
+
+from . import _urls
+from ._connection import Connection
+from ._retrying import retried
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.trace import Span
+
+    from sleepwalker.observability.events import Pool
+    from sleepwalker.observability.telemetry import Telemetry
+    from sleepwalker.resilience.clock import Clock
+    from sleepwalker.resilience.deadline import Deadline
+    from sleepwalker.resilience.policy import Policy
+
+_NO_CONNECTIONS = (type, bool, int, float, str, bytes, Coroutine)
+"""What is surely no connection, whatever a hook meant by it."""
+REJECTED = frozenset({401, 403})
+"""Statuses after which a hook is never called again."""
+
+
+class ConnectionHook:
+    """The interface for establishing connections; sub-class it and implement `connect`.
+
+    Any other object with a `connect` method will do as well.
+    """
+
+    def connect(self, host: Any, auth: Any) -> Any:
+        """Establish a connection to a host.
+
+        :param host: as it was given to `ConnectionManager.find`, untouched
+        :param auth: likewise
+        :returns: a `Connection`, or something similar (no more than `json_request` is assumed of
+            it), or `None` when this hook doesn't know how to connect to this host
+        :raises Exception: when it should have worked and did not; the next hook is tried
+        """
+        msg = "implement connect(host, auth), or add a DirectHook, which connects directly"
+        raise NotImplementedError(msg)
+
+
+class DirectHook(ConnectionHook):
+    """Connects directly to hosts that are URLs.
+
+    :param pattern: which hosts; `auth.HostPattern` says what is understood (``*``,
+        ``*.example.com``, ``https://api.example.com:8443``)
+    :param connection_options: for every `Connection` it makes
+    :raises ConfigurationError: for a pattern or an option that can't be understood
+    """
+
+    def __init__(self, pattern: str = "*", **connection_options: Any) -> None:
+        self._pattern = _auth.HostPattern(pattern)
+        known = inspect.signature(Connection).parameters
+        unknown = sorted(set(connection_options) - (set(known) - {"hostname", "auth"}))
+        if unknown:
+            msg = f"DirectHook: {', '.join(unknown)} is no option of Connection"
+            raise ConfigurationError(msg)
+        self._options = connection_options
+        # Made for its checks alone, which open nothing: a bad value is told here, not at a find.
+        Connection("https://host.invalid", _auth.ANONYMOUS, **connection_options)
+
+    def connect(self, host: Any, auth: Any) -> Connection | None:
+        """A `Connection` to the host, or `None` if it is no URL or not one of the pattern's."""
+        if not _urls.is_url_like(host):
+            return None
+        base = _urls.parse_base(host)
+        if not self._pattern.matches(*base.origin):
+            return None
+        return Connection(host, auth, **self._options)
+
+    def __repr__(self) -> str:
+        # The options may hold credentials: their names say enough.
+        options = "".join(f", {name}=..." for name in self._options)
+        return f"DirectHook({self._pattern.text!r}{options})"
+
+
+class HookOutcome(NamedTuple):
+    """How a hook fared in one establishment."""
+
+    hook: str
+    """Its class's name."""
+    outcome: str
+    """connected, declined, failed or timeout."""
+    attempts: int
+    """How often it was called."""
+    elapsed: float
+    """Seconds, waits included."""
+    error: Exception | None
+    """What it raised last; in a pickle a text stands for it."""
+
+    def portable(self) -> HookOutcome:
+        """The outcome as a pickle may hold it: the error's type in the error's place."""
+        if self.error is None or isinstance(self.error, SleepwalkerException):
+            return self
+        return self._replace(error=SleepwalkerException(type(self.error).__name__))
+
+
+def checked(hook: Any) -> Any:
+    """The hook, if it is one.
+
+    :raises HookError: (a `TypeError`) when it has no `connect` method, or is a class
+    """
+    if isinstance(hook, type):
+        msg = f"a connection hook must be an object, not the class: pass {hook.__name__}()"
+        raise HookError(msg)
+    if not callable(getattr(hook, "connect", None)):
+        msg = f"a connection hook must have connect(host, auth); {type(hook).__name__} has none"
+        raise HookError(msg)
+    if inspect.iscoroutinefunction(hook.connect):
+        msg = "a connection hook's connect must be a plain function, not a coroutine (async def)"
+        raise HookError(msg)
+    return hook
+
+
+def name_of(hook: Any) -> str:
+    """What telemetry calls a hook."""
+    return type(hook).__name__
+
+
+class HookRun:
+    """One hook, tried within one establishment."""
+
+    def __init__(
+        self,
+        hook: Any,
+        host: Any,
+        auth: Any,
+        *,
+        pool: Pool,
+        telemetry: Telemetry,
+        policy: Policy,
+        deadline: Deadline,
+        clock: Clock,
+        random: Callable[[], float],
+    ) -> None:
+        self._hook, self._host, self._auth = hook, host, auth
+        self._pool, self._telemetry = pool, telemetry
+        self._policy, self._deadline = policy, deadline
+        self._clock, self._random = clock, random
+        self._attempts = 0
+
+    def run(self) -> tuple[Any, HookOutcome]:
+        """Call the hook until it answers or has failed; the connection (or `None`), the outcome."""
+        started = self._clock.monotonic()
+        last = retried(self._call(), self._call, sleep=self._clock.sleep)
+        elapsed = self._clock.monotonic() - started
+        return last.connection, HookOutcome(
+            name_of(self._hook), last.outcome, self._attempts, elapsed, last.error
+        )
+
+    def _call(self) -> _Answer:
+        """Call the hook once."""
+        self._attempts += 1
+        name = name_of(self._hook)
+        tracing = self._telemetry.tracing
+        span = tracing.start(
+            names.SPAN_HOOK,
+            {
+                names.ATTR_HOST: self._pool.host,
+                names.ATTR_AUTH: self._pool.auth,
+                names.ATTR_HOOK: name,
+                names.ATTR_HOOK_ATTEMPT: self._attempts,
+            },
+        )
+        token = tracing.enter(span)
+        started = self._clock.monotonic()
+        connection, error, outcome = None, None, "failed"
+        try:
+            with _telemetry.entered(self._telemetry):
+                connection = self._hook.connect(self._host, self._auth)
+        except Exception as raised:  # noqa: BLE001 - whatever a hook raises means that it failed
+            error = raised
+        else:
+            outcome = "declined" if connection is None else "connected"
+            if inspect.iscoroutine(connection):
+                connection.close()
+            if isinstance(connection, _NO_CONNECTIONS):
+                error = _no_connection(name, connection)
+                connection, outcome = None, "failed"
+        finally:
+            # Blocking that is not ours can't be interrupted; that it overran is told.
+            if self._deadline.remaining() < 0:
+                outcome = "timeout"
+            kind = names.error_type_of(error) if error is not None else "none"
+            failed = kind if error is not None else None
+            self._end(span, outcome, failed, self._clock.monotonic() - started)
+            tracing.leave(token)
+        verdict = self._decide(error) if error is not None else None
+        return _Answer(connection, error, outcome, verdict)
+
+    def _end(self, span: Span, outcome: str, failed: str | None, duration: float) -> None:
+        if outcome == "timeout" and failed is None:
+            failed = "deadline"
+        self._telemetry.tracing.end(span, {names.ATTR_OUTCOME: outcome}, error=failed)
+        self._telemetry.record(
+            events.HookCalled(
+                self._pool,
+                name_of(self._hook),
+                self._attempts,
+                outcome,
+                duration,
+                failed or "none",
+            )
+        )
+
+    def _decide(self, error: Exception) -> Verdict:
+        status = _status_of(error)
+        failure = Failure(
+            number=self._attempts,
+            reason="connect",
+            sent=False,
+            status=status,
+            transient=_is_transient(error),
+            retry_after=error.retry_after if isinstance(error, SleepwalkerException) else None,
+        )
+        if status in REJECTED:
+            return Verdict(again=False, why=FINAL)
+        # A hook that establishes a connection may be asked again by its very contract.
+        return decide(
+            failure,
+            Repeatable(method="GET", idempotent=True),
+            self._policy,
+            remaining=self._deadline.remaining(),
+            random=self._random,
+        )
+
+
+class _Answer(NamedTuple):
+    """What one call of a hook gave."""
+
+    connection: Any
+    error: Exception | None
+    outcome: str
+    verdict: Verdict | None
+
+
+def _status_of(error: Exception) -> int | None:
+    """The status in an error of ours or of `requests`."""
+    if not isinstance(error, requests.RequestException):
+        return None
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return status if isinstance(status, int) and status >= 400 else None
+
+
+def _is_transient(error: Exception) -> bool:
+    if isinstance(error, SleepwalkerException):
+        return error.transient
+    return isinstance(error, OSError)
+
+
+def _no_connection(name: str, given: object) -> HookError:
+    return HookError(f"hook {name} returned no connection but {type(given).__name__}")

@@ -1,0 +1,201 @@
+"""JSON as it goes out: an encoder for more types than json's own, and errors that say where."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import functools
+import json
+import os
+import types
+import uuid
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any
+
+from sleepwalker.exceptions import EncodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CODE = (
+    type,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.ModuleType,
+    functools.partial,
+)
+"""What has a `__dict__` but is surely no data."""
+
+_LONGEST_INT = 14_280
+"""Bits: Python turns no integer of more than 4300 digits into text."""
+
+
+class JsonEncoder(json.JSONEncoder):
+    """Handles more object types if the first encoding doesn't work.
+
+    In this order: what `default` makes of it, an object's ``to_dict()``, dataclasses, enums (their
+    value), dates and times (ISO 8601), `UUID`, `Decimal` (as text, so that no digit is lost),
+    paths, bytes (decoded with `encoding`), sets and mappings, then ``__dict__``.
+
+    The parameters are those of `json.JSONEncoder`, and:
+
+    :param encoding: how bytes are decoded
+    :raises EncodeError: (a `TypeError`) for what can't be encoded, naming its type and place
+    """
+
+    def __init__(
+        self,
+        skipkeys: bool = False,
+        ensure_ascii: bool = True,
+        check_circular: bool = True,
+        allow_nan: bool = True,
+        sort_keys: bool = False,
+        indent: int | str | None = None,
+        separators: tuple[str, str] | None = None,
+        encoding: str = "utf-8",
+        default: Callable[[Any], Any] | None = None,
+    ) -> None:
+        # `default` isn't handed on: json would put it in the place of our method.
+        super().__init__(
+            skipkeys=skipkeys,
+            ensure_ascii=ensure_ascii,
+            check_circular=check_circular,
+            allow_nan=allow_nan,
+            sort_keys=sort_keys,
+            indent=indent,
+            separators=separators,
+        )
+        self.encoding = encoding
+        self._users_default = default
+
+    def default(self, o: Any) -> Any:
+        """A plain form of an object that json doesn't know."""
+        if self._users_default is not None:
+            try:
+                return self._users_default(o)
+            except TypeError:
+                pass
+        return self._plain(o)
+
+    def _plain(self, o: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one rule a line
+        if not isinstance(o, type) and callable(getattr(o, "to_dict", None)):
+            return o.to_dict()
+        if isinstance(o, _CODE):
+            raise TypeError
+        if dataclasses.is_dataclass(o):
+            return {f.name: getattr(o, f.name) for f in dataclasses.fields(o)}
+        if isinstance(o, enum.Enum):
+            return o.value
+        if isinstance(o, dt.date | dt.time):
+            return o.isoformat()
+        if isinstance(o, uuid.UUID | decimal.Decimal):
+            return str(o)
+        if isinstance(o, os.PathLike):
+            return os.fspath(o)
+        if isinstance(o, bytes | bytearray):
+            try:
+                return o.decode(self.encoding)
+            except UnicodeDecodeError:
+                raise TypeError from None
+        if isinstance(o, Mapping):
+            return dict(o)
+        if isinstance(o, AbstractSet):
+            try:
+                return sorted(o)
+            except TypeError:
+                return list(o)
+        try:
+            return vars(o)
+        except TypeError:
+            raise TypeError from None
+
+    def iterencode(self, o: Any, _one_shot: bool = False) -> Any:
+        """Encode piece by piece; as `encode`, with errors of our tree."""
+        failure = None
+        try:
+            yield from super().iterencode(o, _one_shot)
+        except EncodeError:
+            raise
+        except (TypeError, ValueError, RecursionError) as error:
+            failure = error
+        if failure is not None:
+            # Out here: json's own errors quote the value.
+            raise self._error(o, failure)
+
+    def encode(self, o: Any) -> str:
+        """Encode a value.
+
+        :raises EncodeError: when it can't be
+        """
+        if isinstance(o, str):
+            return super().encode(o)
+        return "".join(self.iterencode(o, _one_shot=True))
+
+    def _error(self, o: Any, error: Exception) -> EncodeError:
+        """What went wrong, and where: found by a walk that only a failure pays for."""
+        if isinstance(error, RecursionError):
+            return EncodeError("the value is nested too deeply for JSON")
+        try:
+            where, what = self._offender(o, "$", [])
+        except RecursionError:
+            return EncodeError("something in the value, deeply nested, can't be encoded as JSON")
+        if what is None:
+            return EncodeError(f"the value can't be encoded as JSON: {type(error).__name__}")
+        return EncodeError(f"{what} at {where} can't be encoded as JSON")
+
+    def _offender(self, o: Any, path: str, above: list[Any]) -> tuple[str, str | None]:  # noqa: C901, PLR0911, PLR0912 - one rule a line
+        """The path and description of the first part that can't be encoded, as json meets them."""
+        if isinstance(o, int) and o.bit_length() > _LONGEST_INT:
+            return path, "an integer of thousands of digits"
+        if o is None or isinstance(o, str | bool | int):
+            return path, None
+        if isinstance(o, float):
+            bad = not self.allow_nan and (o != o or o in {float("inf"), float("-inf")})  # noqa: PLR0124 - NaN
+            return path, f"the number {o!r}" if bad else None
+        if any(o is other for other in above):
+            return path, f"a circular reference to {type(o).__name__}"
+        above = [*above, o]
+        if isinstance(o, dict):
+            for key, value in o.items():
+                if not (key is None or isinstance(key, str | int | float) or self.skipkeys):
+                    return path, f"a key of type {type(key).__name__}"
+                if isinstance(key, float) and self._offender(key, path, [])[1] is not None:
+                    return path, f"the key {key!r}"
+                found = self._offender(value, f"{path}.{key}", above)
+                if found[1] is not None:
+                    return found
+            if self.sort_keys and len({type(key) for key in o}) > 1:
+                return path, "a dict with keys of several types (sort_keys can't sort them)"
+            return path, None
+        if isinstance(o, list | tuple):
+            for index, value in enumerate(o):
+                found = self._offender(value, f"{path}[{index}]", above)
+                if found[1] is not None:
+                    return found
+            return path, None
+        try:
+            plain = self.default(o)
+        except (TypeError, ValueError):
+            return path, f"an object of type {type(o).__name__}"
+        return self._offender(plain, path, above)
+
+
+def encode(value: Any, encoder: type[json.JSONEncoder] = JsonEncoder) -> bytes:
+    """A request body: strict JSON in UTF-8.
+
+    :raises EncodeError: when it can't be encoded; NaN and infinities are no JSON
+    """
+    trouble = ""
+    try:
+        return encoder(allow_nan=False).encode(value).encode()
+    except EncodeError:
+        raise
+    except (TypeError, ValueError, RecursionError) as error:
+        # Of an encoder that is not made from ours.
+        trouble = type(error).__name__
+    msg = f"{encoder.__name__} can't encode the value as JSON ({trouble})"
+    raise EncodeError(msg)

@@ -1,0 +1,773 @@
+"""`ConnectionManager`: one connection for each (host, auth) pair, established once, shared by all.
+
+How a find goes::
+
+    find ─ hit: one look into a dict, no lock
+         └ miss ─ _join ┬─ lead: _establish: the hooks, in order, in this thread
+                        └─ wait: for another thread's establishment, its result or its failure
+
+Rules:
+
+1. A hit takes no lock. The lock guards the map, and is never held while user code or I/O runs.
+2. Concurrent finds of one key are one establishment; finds of different keys never wait for each
+   other.
+3. An `add` during an establishment wins; what arrives after a `reset` is not kept.
+4. What is forgotten is closed outside the lock, and never breaks a request in flight.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+from sleepwalker import auth as _auth
+from sleepwalker.exceptions import (
+    ClosedError,
+    ConfigurationError,
+    EstablishmentError,
+    HookError,
+    ReentrantFindError,
+)
+from sleepwalker.observability import events, names
+from sleepwalker.observability import telemetry as _telemetry
+from sleepwalker.resilience import deadline as _deadline
+from sleepwalker.resilience.deadline import Deadline, seconds_of
+
+from . import _forks, _hook, _urls
+from ._connection import (
+    DEFAULT_POLICY,
+    Connection,
+    _checked_policy,
+    checked_clock,
+    checked_random,
+    is_ours,
+)
+from ._pools import Entry, PoolKey, Pools, View
+from ._timeouts import deadline_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    from opentelemetry.trace import SpanContext, TracerProvider
+    from prometheus_client import CollectorRegistry
+
+    from sleepwalker.observability.events import Instrument, Pool
+    from sleepwalker.observability.redaction import Redaction
+    from sleepwalker.resilience.clock import Clock
+    from sleepwalker.resilience.policy import Policy
+
+SWEPT = 256
+"""Connections: how many are looked at for idle sockets at a time."""
+PUBLISH = 1.0
+"""Seconds: hits are counted at once and told at least this often while there are finds."""
+
+
+class ResetReport(NamedTuple):
+    """What a `reset` (or `close`) did."""
+
+    closed: int
+    """Connections closed at once."""
+    draining: int
+    """Connections that close when their last request in flight ends."""
+    forgotten: int
+    """Objects just forgotten: without a `close`, or in another pool as well."""
+    failed: int
+    """Connections whose `close` raised."""
+
+
+class _Establishment:
+    """One establishing of a connection, and what all who wait for it get."""
+
+    __slots__ = ("conn", "done", "failure", "generation", "leader", "span")
+
+    def __init__(self, generation: int) -> None:
+        self.leader = threading.get_ident()
+        self.generation = generation
+        self.done = threading.Event()
+        self.conn: Any = None
+        self.failure: EstablishmentError | None = None
+        self.span: SpanContext | None = None
+
+
+class ConnectionManager:
+    """Holds one connection for each (host, auth) pair, and asks hooks for those it doesn't have.
+
+    ::
+
+        manager = ConnectionManager(hooks=[DirectHook()])
+        conn = manager.find("https://api.example.com", ANONYMOUS)
+
+    :param hooks: connection hooks, asked in order
+    :param policy: for establishing, and for connections that have none of their own
+    :param idle: seconds after which an unused pool is pruned; `None`: never
+    :param max_pools: beyond this number the least recently used pool is pruned; 0: no limit
+    :param registry: where metrics go: `None`: prometheus-client's default; `False`: nowhere
+    :param tracer_provider: makes spans: `None`: OpenTelemetry's global one; `False`: no spans
+    :param logger: a structlog logger: `None`: the application's; `False`: no logs
+    :param observers: further instruments
+    :param redaction: what is secret beside what always is
+    :param buckets: of the histograms, in seconds
+    :param clock: what time it is and how to wait (for tests)
+    :param random: gives numbers from 0 to 1 for the backoff's jitter (for tests)
+    :raises ConfigurationError: for a setting that can't be used
+    :raises HookError: for a hook that is none
+
+    Pruning is done as the manager is used, without a thread of its own, and never takes what was
+    put in by `add`.
+    """
+
+    def __init__(
+        self,
+        *,
+        hooks: Iterable[Any] = (),
+        policy: Policy | None = None,
+        idle: float | None = None,
+        max_pools: int = 10_000,
+        registry: CollectorRegistry | Literal[False] | None = None,
+        tracer_provider: TracerProvider | Literal[False] | None = None,
+        logger: Any = None,
+        observers: Iterable[Instrument] = (),
+        redaction: Redaction | None = None,
+        buckets: Sequence[float] | None = None,
+        clock: Clock | None = None,
+        random: Callable[[], float] | None = None,
+    ) -> None:
+        if not isinstance(hooks, Iterable):
+            msg = f"hooks must be a list of connection hooks, not a single {type(hooks).__name__}"
+            raise HookError(msg)
+        self._hooks: tuple[Any, ...] = tuple(_hook.checked(hook) for hook in hooks)
+        self._given_policy = _checked_policy(policy)
+        self._idle = None if idle is None else seconds_of(idle, "idle")
+        if isinstance(max_pools, bool) or not isinstance(max_pools, int) or max_pools < 0:
+            msg = f"max_pools must be a whole number, 0 for no limit, not {max_pools!r}"
+            raise ConfigurationError(msg)
+        self._max_pools = max_pools
+        self._clock: Clock = checked_clock(clock)
+        self._random = checked_random(random)
+        self._telemetry = _telemetry.Telemetry(
+            registry=registry,
+            tracer_provider=tracer_provider,
+            logger=logger,
+            observers=observers,
+            redaction=redaction,
+            buckets=buckets,
+            clock=self._clock,
+        )
+        # Re-entrant: a signal handler that makes a call may run in the middle of a locked section.
+        self._lock = threading.RLock()
+        self._housekeeping = False
+        # Weakly, since connections outlive their manager in the hands of those who found them.
+        self._on_request_end = weakref.WeakMethod(self._request_ended)
+        self._pools = Pools()
+        self._establishing: dict[tuple[Hashable, Hashable], _Establishment] = {}
+        self._waiting: dict[int, _Establishment] = {}
+        """Which establishment a thread waits for, to see hooks that wait for each other."""
+        self._generation = 0
+        self._closed = False
+        self._publish_at = self._clock.monotonic() + PUBLISH
+        self._sweep_at = self._publish_at
+        self._unswept: deque[Connection] = deque()
+        """Connections that were used and may have idle sockets."""
+        self._dirty: list[Entry] = []
+        """Pools that were hit since hits were told last."""
+        _forks.enlist(self)
+
+    # --- hooks and connections ---------------------------------------------------------------
+
+    @property
+    def policy(self) -> Policy:
+        """The policy for establishing, and of connections that have none of their own."""
+        return self._given_policy or DEFAULT_POLICY
+
+    def add_conn_hook(self, hook: Any) -> None:
+        """Add a connection hook, behind those that are there.
+
+        :raises HookError: when it is none
+        """
+        checked = _hook.checked(hook)
+        with self._lock:
+            self._hooks = (*self._hooks, checked)
+
+    def clear_hooks(self) -> None:
+        """Drop all connection hooks."""
+        with self._lock:
+            self._hooks = ()
+
+    @property
+    def conns(self) -> Mapping[Any, Any]:
+        """The connections: a read-only mapping, indexed by ``(host, auth)``."""
+        return View(self._pools)
+
+    def add(self, host: Any, auth: Any, conn: Any) -> None:
+        """Add a connection by hand; one already there is replaced (and closed when it is ours).
+
+        :param host: a URL, or any hashable name
+        :param auth: who we are to it
+        :param conn: a `Connection`, or something similar
+        :raises ClosedError: when the manager is closed
+        """
+        if conn is None:
+            msg = "conn must be a connection, not None"
+            raise ConfigurationError(msg)
+        key = PoolKey(host, auth)
+        entry = self._entry(key, conn, added=True)
+        with self._lock:
+            self._refuse_if_closed()
+            replaced = self._pools.put(entry)
+        self._adopted(entry)
+        if replaced is None:
+            self._telemetry.record(events.PoolsChanged(1))
+        elif replaced.conn is not conn:
+            self._evicted([replaced], "replaced")
+        elif is_ours(conn):
+            conn._released()
+
+    def find(self, host: Any, auth: Any = None) -> Any:
+        """Find the connection to a host, or have the hooks establish it.
+
+        :param host: a URL, or any hashable name that the hooks know
+        :param auth: who we are to it
+        :returns: what the hook (or `add`) gave, never a wrapper
+        :raises EstablishmentError: (a `ConnectionError`) when no hook gave a connection; it carries
+            every hook's outcome
+        :raises DeadlineExceeded: when the deadline passed first
+        :raises ClosedError: when the manager is closed
+        """
+        # Not by a KeyError, which would stand, password and all, behind every error from here on.
+        try:
+            entry = self._pools.by_alias.get((host, auth))
+        except TypeError:  # of an auth that has no hash
+            entry = None
+        if entry is None:
+            return self._find(host, auth)
+        # As `_hit`, written out: this is what nearly every find does, and all that it does.
+        next(entry.hits)
+        if not entry.dirty:
+            entry.dirty = True
+            self._dirty.append(entry)
+        now = entry.touched = self._clock.monotonic()
+        if now >= self._publish_at:
+            self._housekeep(now)
+        return entry.conn
+
+    def _hit(self, entry: Entry, *, told: bool = False) -> Any:
+        """A find that found.
+
+        :param told: whether this find was counted already, as one that waited
+        """
+        if not told:
+            next(entry.hits)
+            if not entry.dirty:
+                entry.dirty = True
+                self._dirty.append(entry)
+        now = entry.touched = self._clock.monotonic()
+        if now >= self._publish_at:
+            self._housekeep(now)
+        return entry.conn
+
+    def _find(self, host: Any, auth: Any) -> Any:
+        """A find that is no plain hit: another spelling of a known key, or a miss."""
+        key = PoolKey(host, auth)
+        known = self._pools.by_key.get(key.canonical)
+        if known is not None and not self._closed:
+            if self._lock.acquire(blocking=False):
+                # So that this spelling is a plain hit from now on, if that costs no waiting.
+                try:
+                    if known.alive:
+                        self._pools.alias(known, host, auth)
+                finally:
+                    self._lock.release()
+            return self._hit(known)
+        deadline = Deadline.after(self.policy.deadline, self._clock).earlier(_deadline.ambient())
+        if deadline.remaining() < 0:
+            raise deadline_error(deadline, f"find {key}")
+        name = self._name(key)
+        told = False
+        mine = _Establishment(self._generation)
+        try:
+            while True:
+                entry, establishment = self._join(key, mine)
+                if entry is not None:
+                    return self._hit(entry, told=told)
+                assert establishment is not None  # noqa: S101 - _join gives one or the other
+                if establishment is mine:
+                    return self._lead(key, name, mine, deadline, told=told)
+                conn = self._wait(key, name, establishment, deadline, told=told)
+                if conn is not None:
+                    return conn
+                # The leader was interrupted: somebody else has to lead.
+                told = True
+        finally:
+            # Wherever an interrupt came: nobody is left waiting for what will not come.
+            self._publish(key, mine)
+            self._waiting.pop(mine.leader, None)
+
+    def _join(
+        self, key: PoolKey, mine: _Establishment
+    ) -> tuple[Entry | None, _Establishment | None]:
+        """The pool; or the establishment to wait for, or to lead: `mine` (the lock's decision)."""
+        me = mine.leader
+        with self._lock:
+            self._refuse_if_closed()
+            entry = self._pools.by_key.get(key.canonical)
+            if entry is not None:
+                self._pools.alias(entry, key.host, key.auth)
+                return entry, None
+            establishment = self._establishing.get(key.canonical)
+            if establishment is None:
+                mine.generation = self._generation
+                self._establishing[key.canonical] = mine
+                return None, mine
+            # Whom would I wait for, in the end? If that is me, nobody would ever be done.
+            last: _Establishment | None = establishment
+            while last is not None:
+                if last.leader == me:
+                    raise ReentrantFindError(
+                        f"a hook, while establishing a connection, asked for {key}, which waits "
+                        "for that very hook"
+                    )
+                last = self._waiting.get(last.leader)
+            self._waiting[me] = establishment
+            return None, establishment
+
+    # --- establishing ------------------------------------------------------------------------
+
+    def _lead(
+        self,
+        key: PoolKey,
+        name: Pool,
+        establishment: _Establishment,
+        deadline: Deadline,
+        *,
+        told: bool,
+    ) -> Any:
+        """Establish the connection; everyone who waits gets what comes of it."""
+        tracing = self._telemetry.tracing
+        span, token = None, None
+        failed: str | None = "other"
+        try:
+            span = tracing.start(
+                names.SPAN_CONNECT,
+                {names.ATTR_HOST: name.host, names.ATTR_AUTH: name.auth, names.ATTR_LOOKUP: "miss"},
+            )
+            establishment.span = tracing.context_of(span)
+            token = tracing.enter(span)
+            with _deadline.entered(deadline):
+                conn, failure = self._establish(key, name, deadline)
+            if failure is None:
+                conn, name = self._keep(key, conn, name, establishment)
+            else:
+                conn = self._settle(key, establishment, failure)
+            if conn is None:
+                assert failure is not None  # noqa: S101 - _settle says so
+                failed = failure.error_type
+                raise failure
+            failed = None
+            if deadline.remaining() < 0:
+                failed = "deadline"
+                # It is there for the next find; this one's time is over.
+                raise deadline_error(deadline, f"find {key}")
+            return conn
+        finally:
+            # Whatever happened (an interrupt too), nobody is left waiting.
+            self._publish(key, establishment)
+            if not told:
+                self._telemetry.record(events.LookedUp(name, "miss", 1))
+            tracing.leave(token)
+            if span is not None:
+                tracing.end(span, {}, error=failed)
+            self._housekeep(self._clock.monotonic())
+
+    def _establish(
+        self, key: PoolKey, name: Pool, deadline: Deadline
+    ) -> tuple[Any, EstablishmentError | None]:
+        """Ask the hooks in order; the connection, or the failure that tells of all of them."""
+        started = self._clock.monotonic()
+        outcomes: list[_hook.HookOutcome] = []
+        for hook in self._hooks:
+            run = _hook.HookRun(
+                hook,
+                key.host,
+                key.auth,
+                pool=name,
+                telemetry=self._telemetry,
+                policy=self.policy,
+                deadline=deadline,
+                clock=self._clock,
+                random=self._random,
+            )
+            conn, outcome = run.run()
+            outcomes.append(outcome)
+            if conn is not None:
+                duration = self._clock.monotonic() - started
+                self._telemetry.record(events.ConnectionEstablished(name, outcome.hook, duration))
+                return conn, None
+            if not deadline.allows_attempt():
+                break
+        failure = self._failure(key, outcomes, self._clock.monotonic() - started)
+        self._telemetry.record(
+            events.ConnectionFailed(
+                name, len(outcomes), failure.elapsed or 0.0, _last_error_type(outcomes)
+            )
+        )
+        return None, failure
+
+    def _failure(
+        self, key: PoolKey, outcomes: list[_hook.HookOutcome], elapsed: float
+    ) -> EstablishmentError:
+        redaction, secrets = self._telemetry.redaction, _auth.secrets_of(key.auth)
+        if isinstance(key.host, str) and key.shown_host != key.host and "@" in key.host:
+            secrets = (key.host, *secrets)
+        if not outcomes:
+            told = "no hook is registered (add one: add_conn_hook(DirectHook()))"
+        else:
+            told = ", ".join(
+                f"{o.hook} {o.outcome}"
+                + (f" after {o.attempts} calls" if o.attempts > 1 else "")
+                + (f" ({type(o.error).__name__})" if o.error is not None else "")
+                for o in outcomes
+            )
+        if isinstance(key.host, str) and all(o.outcome == "declined" for o in outcomes):
+            told += _urls.hint_for_name(key.host)
+        shown = [
+            o if o.error is None else o._replace(error=_shown(o.error, redaction, secrets))
+            for o in outcomes
+        ]
+        failure = EstablishmentError(
+            f"no connection to {key}: {told}", outcomes=shown, elapsed=elapsed
+        )
+        failure.__cause__ = next((o.error for o in reversed(shown) if o.error is not None), None)
+        return failure
+
+    def _keep(
+        self, key: PoolKey, conn: Any, name: Pool, establishment: _Establishment
+    ) -> tuple[Any, Pool]:
+        """Put what a hook gave into the map, unless something newer is there."""
+        entry = self._entry(key, conn, added=False, name=name)
+        self._adopted(entry)
+        with self._lock:
+            newer = self._pools.by_key.get(key.canonical)
+            stale = establishment.generation != self._generation or self._closed
+            if newer is not None and stale and not newer.added:
+                # Established anew after a reset: that is for those who came after it.
+                newer = None
+            if newer is None and not stale:
+                self._pools.put(entry)
+        if newer is not None:
+            # An `add` won: everyone gets that one, and the hook's is closed if nobody else has it.
+            if newer.conn is not conn:
+                self._close(entry)
+            elif is_ours(conn):
+                conn._released()
+            conn = newer.conn
+        elif stale:
+            # It goes to those who wait, and closes its sockets whenever it is idle.
+            if is_ours(conn):
+                self._close(entry)
+        else:
+            self._telemetry.record(events.PoolsChanged(1))
+        self._publish(key, establishment, conn=conn)
+        return conn, entry.name
+
+    def _settle(
+        self, key: PoolKey, establishment: _Establishment, failure: EstablishmentError
+    ) -> Any:
+        """After a failure: the connection that was added meanwhile, if there is one."""
+        with self._lock:
+            added = self._pools.by_key.get(key.canonical)
+        if added is not None:
+            self._publish(key, establishment, conn=added.conn)
+            return added.conn
+        self._publish(key, establishment, failure=failure)
+        return None
+
+    def _publish(
+        self,
+        key: PoolKey,
+        establishment: _Establishment,
+        *,
+        conn: Any = None,
+        failure: EstablishmentError | None = None,
+    ) -> None:
+        """Tell those who wait; only the first word counts."""
+        with self._lock:
+            if establishment.done.is_set():
+                return
+            establishment.conn, establishment.failure = conn, failure
+            if self._establishing.get(key.canonical) is establishment:
+                self._establishing.pop(key.canonical, None)
+            establishment.done.set()
+
+    def _wait(
+        self,
+        key: PoolKey,
+        name: Pool,
+        establishment: _Establishment,
+        deadline: Deadline,
+        *,
+        told: bool,
+    ) -> Any:
+        """Wait for another thread's establishment; `None` when its leader was interrupted."""
+        telemetry = self._telemetry
+        started = self._clock.monotonic()
+        span = None
+        failed: str | None = "other"
+        try:
+            if not told:
+                telemetry.record(events.LookedUp(name, "coalesced", 1))
+            links = (establishment.span,) if establishment.span is not None else ()
+            span = telemetry.tracing.start(
+                names.SPAN_CONNECT,
+                {
+                    names.ATTR_HOST: name.host,
+                    names.ATTR_AUTH: name.auth,
+                    names.ATTR_LOOKUP: "coalesced",
+                },
+                links=links,
+            )
+            patience = max(deadline.remaining(), 0.0)
+            if not establishment.done.wait(min(patience, threading.TIMEOUT_MAX)):
+                failed = "deadline"
+                raise deadline_error(
+                    deadline, f"find {key}: while another thread establishes the connection"
+                )
+            if not links and establishment.span is not None:
+                # The leader had not begun its span when we came.
+                telemetry.tracing.link(span, establishment.span)
+            failed = None
+            if establishment.failure is not None:
+                failed = establishment.failure.error_type
+                raise _copy(establishment.failure)
+            return establishment.conn
+        finally:
+            with self._lock:
+                self._waiting.pop(threading.get_ident(), None)
+            telemetry.record(events.EstablishmentAwaited(name, self._clock.monotonic() - started))
+            if span is not None:
+                telemetry.tracing.end(span, {}, error=failed)
+
+    # --- forgetting and closing --------------------------------------------------------------
+
+    def reset(self, idle: float | None = None) -> ResetReport:
+        """Close and forget connections.
+
+        A request in flight on a `Connection` is never broken: the connection is forgotten now, and
+        closes its sockets when its last request ends. Whoever holds it may go on using it.
+
+        :param idle: seconds: only connections idle for at least that long; `None`: all
+        :returns: what was done
+        """
+        with self._lock:
+            if idle is None:
+                self._generation += 1
+                self._establishing.clear()
+                entries = self._pools.clear()
+            else:
+                now, age = self._clock.monotonic(), _seconds(idle, "idle")
+                entries = [
+                    entry
+                    for entry in list(self._pools.by_key.values())
+                    if now - entry.last_used(now) >= age and not entry.busy()
+                ]
+                for entry in entries:
+                    self._pools.remove(entry)
+        report = self._evicted(entries, "reset", foreign=True)
+        self._telemetry.record(events.ManagerReset(*report))
+        return report
+
+    def close(self, timeout: float | None = None) -> ResetReport:
+        """Refuse new finds, wait for the requests in flight, then close all connections.
+
+        :param timeout: seconds to wait at most; `None`: the policy's deadline. What is still in
+            flight then closes its sockets when it ends.
+        :returns: what was done
+        """
+        with self._lock:
+            self._closed = True
+            self._generation += 1
+            entries = self._pools.clear()
+        seconds = self.policy.deadline if timeout is None else _seconds(timeout, "timeout")
+        deadline = Deadline.after(seconds, self._clock)
+        for entry in entries:
+            if is_ours(entry.conn):
+                remaining = deadline.remaining()
+                entry.conn.drained(min(max(remaining, 0.0), threading.TIMEOUT_MAX))
+        report = self._evicted(entries, "closed", foreign=True)
+        if entries:
+            self._telemetry.record(events.ManagerReset(*report))
+        return report
+
+    def __reduce__(self) -> str:
+        msg = "a ConnectionManager has connections and locks: share it; it can't be copied"
+        raise TypeError(msg)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _evicted(
+        self, entries: Iterable[Entry], reason: str, *, foreign: bool = False
+    ) -> ResetReport:
+        """Close pools that are forgotten already, and tell of it.
+
+        :param foreign: whether objects that are not ours are closed too
+        """
+        done = {"closed": 0, "draining": 0, "forgotten": 0, "failed": 0}
+        count = 0
+        for entry in entries:
+            count += 1
+            self._tell_hits(entry)
+            ours = is_ours(entry.conn)
+            done[self._close(entry) if ours or foreign else "forgotten"] += 1
+            self._telemetry.record(events.PoolEvicted(entry.name, reason))
+        if count and reason != "replaced":
+            self._telemetry.record(events.PoolsChanged(-count))
+        return ResetReport(**done)
+
+    def _close(self, entry: Entry) -> str:
+        """Close a connection, ours or not; what became of it."""
+        if is_ours(entry.conn) and not entry.conn._released():
+            return "forgotten"  # another pool has it
+        try:
+            close = getattr(entry.conn, "close", None)
+            if not callable(close):
+                return "forgotten"
+            close()
+        except Exception as error:  # noqa: BLE001 - one bad connection must not keep the others open
+            self._telemetry.record(events.CloseFailed(entry.name, names.error_type_of(error)))
+            return "failed"
+        return "draining" if entry.busy() else "closed"
+
+    def _request_ended(self, conn: Connection) -> None:
+        """A request on one of our connections has ended: a time to tell what was counted."""
+        if not conn._listed:
+            conn._listed = True
+            self._unswept.append(conn)
+        now = self._clock.monotonic()
+        if self._dirty or now >= self._publish_at:
+            self._housekeep(now)
+
+    def _housekeep(self, now: float) -> None:
+        """Tell what was counted and prune, if nobody else is at it."""
+        if self._housekeeping or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._housekeeping = True
+            self._publish_at = now + PUBLISH
+            evicted = self._prune(now)
+            dirty, self._dirty = self._dirty, []
+            counted: dict[tuple[str, str], list[Any]] = {}
+            for entry in dirty:
+                # First this, then the count: a hit counts first and looks at this then, so that it
+                # is either counted here or lists its pool anew.
+                entry.dirty = False
+                if hits := entry.new_hits():
+                    # By series: beyond the labelled ones, thousands of pools share one.
+                    counted.setdefault(entry.name.series, [entry.name, 0])[1] += hits
+            sweep = now >= self._sweep_at
+            if sweep:
+                self._sweep_at = now + PUBLISH
+        finally:
+            self._housekeeping = False
+            self._lock.release()
+        if sweep:
+            self._sweep()
+        for name, hits in counted.values():
+            self._telemetry.record(events.LookedUp(name, "hit", hits))
+        for reason, entries in evicted.items():
+            self._evicted(entries, reason)
+
+    def _sweep(self) -> None:
+        """Have connections that nobody uses any more close their idle sockets."""
+        for _ in range(min(len(self._unswept), SWEPT)):
+            try:
+                conn = self._unswept.popleft()
+            except IndexError:  # another thread is at it too
+                return
+            if conn._sweep():
+                conn._listed = False
+            else:
+                self._unswept.append(conn)
+
+    def _prune(self, now: float) -> dict[str, list[Entry]]:
+        """Forget what is idle for too long or too much (under the lock); closing comes after."""
+        evicted: dict[str, list[Entry]] = {}
+        while (entry := self._pools.least_recently_used(now)) is not None:
+            if self._max_pools and len(self._pools) > self._max_pools:
+                reason = "max_pools"
+            elif self._idle is not None and now - entry.last_used(now) >= self._idle:
+                reason = "idle"
+            else:
+                break
+            self._pools.remove(entry)
+            evicted.setdefault(reason, []).append(entry)
+        return evicted
+
+    # --- small things ------------------------------------------------------------------------
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            msg = "this ConnectionManager is closed; it takes no new finds"
+            raise ClosedError(msg)
+
+    def _name(self, key: PoolKey) -> Pool:
+        return self._telemetry.pool(key.shown_host, _auth.label(key.auth), key.canonical[1])
+
+    def _entry(self, key: PoolKey, conn: Any, *, added: bool, name: Pool | None = None) -> Entry:
+        if is_ours(conn) and (conn._auth_label is not None or key.auth is None):
+            # Who asks without an auth leaves it to the hook; the connection knows which it took.
+            identity = conn._identity if key.auth is None else key.canonical[1]
+            name = self._telemetry.pool(key.shown_host, conn._label, identity)
+        return Entry(key, conn, name or self._name(key), added=added, now=self._clock.monotonic())
+
+    def _adopted(self, entry: Entry) -> None:
+        if is_ours(entry.conn):
+            entry.conn._adopt(self._telemetry, self._given_policy, entry.name, self._on_request_end)
+
+    def _tell_hits(self, entry: Entry) -> None:
+        with self._lock:
+            hits = entry.new_hits()
+        if hits:
+            self._telemetry.record(events.LookedUp(entry.name, "hit", hits))
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self._pools)} pools, {len(self._hooks)} hooks"
+        return f"<ConnectionManager {state}>"
+
+    def _renew_in_child(self) -> None:
+        """For `_forks`: new locks, and nothing under way: its threads are not in the child."""
+        self._lock = threading.RLock()
+        self._housekeeping = False
+        # But for those that the forking thread itself leads, which go on in the child.
+        me = threading.get_ident()
+        self._establishing = {k: e for k, e in self._establishing.items() if e.leader == me}
+        for establishment in self._establishing.values():
+            establishment.done = threading.Event()
+        self._waiting = {}
+
+
+def _seconds(value: float, name: str) -> float:
+    """A span of time in seconds, 0 included."""
+    return 0.0 if value == 0 and not isinstance(value, bool) else seconds_of(value, name)
+
+
+def _copy(failure: EstablishmentError) -> EstablishmentError:
+    """A failure for one more thread: an exception that several raise would mix their tracebacks."""
+    copy = type(failure)(failure.message, outcomes=failure.outcomes, elapsed=failure.elapsed)
+    copy.__cause__ = failure.__cause__
+    return copy
+
+
+def _shown(error: Exception, redaction: Redaction, secrets: tuple[str, ...]) -> Exception:
+    shown = redaction.cause(error, secrets)
+    return shown if isinstance(shown, Exception) else error
+
+
+def _last_error_type(outcomes: list[_hook.HookOutcome]) -> str:
+    errors = [o.error for o in outcomes if o.error is not None]
+    return names.error_type_of(errors[-1]) if errors else "establishment"

@@ -1,0 +1,244 @@
+"""The pools of a manager: which (host, auth) pairs are one, and what is known of each.
+
+Rules:
+
+1. URL-like hosts that mean the same origin and base path are one; any other host is an opaque key.
+2. Reading takes no lock; every change is made under the manager's lock, by the manager.
+3. The least recently used pool is found without looking at all of them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sleepwalker import auth as _auth
+from sleepwalker.exceptions import ConfigurationError
+
+from . import _urls
+from ._connection import is_ours
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from sleepwalker.observability.events import Pool
+
+ALIASES = 8
+"""How many spellings of its key a pool remembers, beside the canonical one."""
+
+
+class PoolKey:
+    """A (host, auth) pair, equal to every other spelling of it; its `repr` shows no secret."""
+
+    __slots__ = ("auth", "canonical", "host", "shown_host")
+
+    def __init__(self, host: Any, auth: Any) -> None:
+        self.host = host
+        self.auth = auth
+        self.shown_host, key = _host_key(host)
+        self.canonical: tuple[Hashable, Hashable] = (key, _auth.identity(auth))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.host, self.auth))
+
+    def __getitem__(self, index: int) -> Any:
+        return (self.host, self.auth)[index]
+
+    def __len__(self) -> int:
+        return 2
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, PoolKey):
+            return self.canonical == other.canonical
+        # Equal to the pair in its canonical spelling alone: others have another hash.
+        return self.canonical == other
+
+    def __hash__(self) -> int:
+        return hash(self.canonical)
+
+    def __str__(self) -> str:
+        return f"{self.shown_host} (auth: {_auth.label(self.auth)})"
+
+    def __repr__(self) -> str:
+        return f"PoolKey({self.shown_host!r}, auth={_auth.label(self.auth)})"
+
+
+def _host_key(host: Any) -> tuple[str, Hashable]:
+    """The host as shown, and as compared.
+
+    :raises URLError: for a URL that can't be used
+    """
+    if _urls.is_url_like(host):
+        canonical = _urls.parse_base(host).canonical
+        return canonical, canonical
+    try:
+        hash(host)
+    except TypeError:
+        msg = f"a host must be a text, or at least hashable, not {type(host).__name__}"
+        raise ConfigurationError(msg) from None
+    # An opaque name may be anything, an object with secrets in it too: only text is shown.
+    return (_urls.shown_name(host) if isinstance(host, str) else type(host).__name__), host
+
+
+class Entry:
+    """A pool: the connection of one (host, auth) pair, and how it was used."""
+
+    __slots__ = (
+        "added",
+        "aliases",
+        "alive",
+        "conn",
+        "dirty",
+        "hits",
+        "hits_told",
+        "key",
+        "name",
+        "touched",
+    )
+
+    def __init__(self, key: PoolKey, conn: Any, name: Pool, *, added: bool, now: float) -> None:
+        self.key = key
+        self.conn = conn
+        self.name = name
+        self.added = added
+        """Put in by hand: never pruned."""
+        self.touched = now
+        self.alive = True
+        self.aliases: tuple[Hashable, ...] = ()
+        # Counting with `next` is atomic; each reading of the count uses up one number.
+        self.hits = itertools.count()
+        self.hits_told = 0
+        self.dirty = False
+        """Whether it stands in the manager's list of pools with hits to be told."""
+
+    def new_hits(self) -> int:
+        """The hits since the last call."""
+        count = next(self.hits)
+        new = count - self.hits_told
+        self.hits_told = count + 1
+        return new
+
+    def last_used(self, now: float) -> float:
+        """When it was last found, or its connection last used: now, if it is being used."""
+        if is_ours(self.conn):
+            return now if self.conn.in_flight else max(self.touched, self.conn.last_used)
+        return self.touched
+
+    def busy(self) -> bool:
+        """Whether a request is in flight on it, as far as that can be known."""
+        return is_ours(self.conn) and self.conn.in_flight > 0
+
+
+class Pools:
+    """All pools of a manager."""
+
+    def __init__(self) -> None:
+        self.by_key: dict[tuple[Hashable, Hashable], Entry] = {}
+        self.by_alias: dict[Any, Entry] = {}
+        """Pairs as callers spell them: what makes a hit one look into a dict."""
+        self._queue: list[tuple[float, int, Entry]] = []
+        self._numbers = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self.by_key)
+
+    def put(self, entry: Entry) -> Entry | None:
+        """Add a pool; return the one that it replaces."""
+        replaced = self.by_key.get(entry.key.canonical)
+        if replaced is not None:
+            self.remove(replaced)
+        self.by_key[entry.key.canonical] = entry
+        self.alias(entry, entry.key.host, entry.key.auth)
+        if not entry.added:
+            heapq.heappush(self._queue, (entry.touched, next(self._numbers), entry))
+        return replaced
+
+    def alias(self, entry: Entry, host: Any, auth: Any) -> None:
+        """Remember a spelling of a pool's key, if it is hashable and there aren't too many."""
+        pair = (host, auth)
+        try:
+            known = pair in self.by_alias
+        except TypeError:
+            return
+        if not known and len(entry.aliases) < ALIASES:
+            self.by_alias[pair] = entry
+            entry.aliases += (pair,)
+
+    def remove(self, entry: Entry) -> None:
+        """Forget a pool."""
+        entry.alive = False
+        # pop, not del: a signal handler's call may have been here in between.
+        if self.by_key.get(entry.key.canonical) is entry:
+            self.by_key.pop(entry.key.canonical, None)
+        for pair in entry.aliases:
+            if self.by_alias.get(pair) is entry:
+                self.by_alias.pop(pair, None)
+        entry.aliases = ()
+
+    def clear(self) -> list[Entry]:
+        """Forget all pools; return them."""
+        entries = list(self.by_key.values())
+        for entry in entries:
+            entry.alive = False
+            entry.aliases = ()
+        self.by_key, self.by_alias, self._queue = {}, {}, []
+        return entries
+
+    def least_recently_used(self, now: float) -> Entry | None:
+        """The pool (none put in by hand) that was not used for the longest time.
+
+        The queue has each pool at the time that was known when it was put there. Who stands first
+        but was used since goes back with its new time; so the first who was not is the one.
+        """
+        queue = self._queue
+        while queue:
+            since, _, entry = queue[0]
+            used = entry.last_used(now)
+            if not entry.alive:
+                heapq.heappop(queue)
+            elif used > since:
+                heapq.heapreplace(queue, (used, next(self._numbers), entry))
+            else:
+                return entry
+        return None
+
+
+class View(Mapping[Any, Any]):
+    """`ConnectionManager.conns`: a read-only mapping of (host, auth) pairs to connections."""
+
+    def __init__(self, pools: Pools) -> None:
+        self._pools = pools
+
+    def __getitem__(self, pair: Any) -> Any:
+        if not isinstance(pair, PoolKey):
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                raise KeyError("not a (host, auth) pair")
+            pair = PoolKey(*pair)
+        # Not by a KeyError of the dict's own, which would show the key as it is, password and all.
+        entry = self._pools.by_key.get(pair.canonical)
+        if entry is None:
+            raise KeyError(repr(pair))
+        return entry.conn
+
+    def _entries(self) -> list[Entry]:
+        """The pools as they are now: others may change them while somebody goes through these."""
+        return list(self._pools.by_key.values())
+
+    def __iter__(self) -> Iterator[PoolKey]:
+        return iter([entry.key for entry in self._entries()])
+
+    def items(self) -> Any:
+        """The pairs and their connections, as they are now."""
+        return [(entry.key, entry.conn) for entry in self._entries()]
+
+    def values(self) -> Any:
+        """The connections, as they are now."""
+        return [entry.conn for entry in self._entries()]
+
+    def __len__(self) -> int:
+        return len(self._pools)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} connections: {', '.join(map(repr, self))}>"

@@ -1,0 +1,340 @@
+"""Prometheus metrics: one instrument that turns events into counts.
+
+Rules:
+
+1. The families are made once for each registry: two managers that share a registry share them.
+2. One lock is taken for each event and each scrape, and held across a fork, so that no child
+   inherits a metric that is locked by a thread it doesn't have.
+3. A label value is from a closed set, or bounded by `labels`.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import prometheus_client
+from prometheus_client import Counter, Gauge, Histogram
+
+from sleepwalker.exceptions import ConfigurationError
+from sleepwalker.observability import events, names
+from sleepwalker.observability.labels import LabelSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prometheus_client import CollectorRegistry, Metric
+
+    from sleepwalker.observability.events import Event
+
+_POOL = (names.LABEL_HOST, names.LABEL_AUTH)
+
+
+class Metrics:
+    """The metrics of all pools whose managers and connections share one registry."""
+
+    def __init__(
+        self, registry: CollectorRegistry, buckets: Sequence[float] = names.TIME_BUCKETS
+    ) -> None:
+        self.labels = LabelSpace()
+        # Re-entrant: a signal handler that makes a call may run in the middle of a locked section.
+        self._lock = threading.RLock()
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._counting = False
+        self._under_way: dict[tuple[str, str], int] = {}
+        self._children: dict[tuple[object, ...], Any] = {}
+        self._overflow_published = 0
+
+        self._families: list[Counter | Gauge | Histogram] = []
+
+        # Registered is this object, not each family: rule 2 holds for a scrape too.
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            family = Counter(name, text, labels, registry=None)
+            self._families.append(family)
+            return family
+
+        def histogram(name: str, text: str, *labels: str) -> Histogram:
+            family = Histogram(name, text, labels, registry=None, buckets=buckets)
+            self._families.append(family)
+            return family
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            family = Gauge(name, text, labels, registry=None, multiprocess_mode="livesum")
+            self._families.append(family)
+            return family
+
+        self._request_duration = histogram(
+            names.REQUEST_DURATION,
+            "Seconds that logical calls took, retries and waits included.",
+            *_POOL,
+            names.LABEL_METHOD,
+            names.LABEL_OUTCOME,
+        )
+        self._attempt_duration = histogram(
+            names.ATTEMPT_DURATION,
+            "Seconds that single wire attempts took.",
+            *_POOL,
+            names.LABEL_METHOD,
+            names.LABEL_STATUS_CLASS,
+        )
+        self._attempts = counter(
+            names.ATTEMPTS,
+            "Wire attempts.",
+            *_POOL,
+            names.LABEL_METHOD,
+            names.LABEL_CODE,
+            names.LABEL_ERROR_TYPE,
+        )
+        self._retries = counter(
+            names.RETRIES, "Attempts that were followed by another.", *_POOL, names.LABEL_REASON
+        )
+        self._retry_wait = counter(
+            names.RETRY_WAIT, "Seconds spent waiting between attempts.", *_POOL
+        )
+        self._in_flight = gauge(names.IN_FLIGHT, "Logical calls under way.", *_POOL)
+        self._pools = gauge(names.POOLS, "Pools that managers hold.")
+        self._lookups = counter(names.POOL_LOOKUPS, "Finds.", *_POOL, names.LABEL_RESULT)
+        self._wait = histogram(
+            names.POOL_WAIT, "Seconds that finds waited for another thread's establishment.", *_POOL
+        )
+        self._evictions = counter(
+            names.POOL_EVICTIONS, "Pools that were forgotten.", *_POOL, names.LABEL_REASON
+        )
+        self._hook_duration = histogram(
+            names.HOOK_DURATION,
+            "Seconds that calls of connection hooks took.",
+            *_POOL,
+            names.LABEL_HOOK,
+            names.LABEL_OUTCOME,
+        )
+        self._connect_failures = counter(
+            names.CONNECT_FAILURES,
+            "Finds for which no hook gave a connection.",
+            *_POOL,
+            names.LABEL_ERROR_TYPE,
+        )
+        self._overflow = counter(
+            names.LABEL_OVERFLOW, "Pools that share the series _other, beyond the labelled ones."
+        )
+        self._telemetry_errors = counter(
+            names.TELEMETRY_ERRORS, "Errors of instruments, none of which reached a caller."
+        )
+        self._record: dict[type, Callable[[Any], None]] = {
+            events.RequestStarted: self._request_started,
+            events.AttemptFinished: self._attempt_finished,
+            events.RetryScheduled: self._retry_scheduled,
+            events.RequestFinished: self._request_finished,
+            events.LookedUp: self._looked_up,
+            events.EstablishmentAwaited: self._establishment_awaited,
+            events.HookCalled: self._hook_called,
+            events.ConnectionFailed: self._connection_failed,
+            events.PoolsChanged: self._pools_changed,
+            events.PoolEvicted: self._pool_evicted,
+        }
+        registry.register(self)
+        _all.add(self)
+
+    @classmethod
+    def on(
+        cls,
+        registry: CollectorRegistry | None = None,
+        buckets: Sequence[float] | None = None,
+    ) -> Metrics:
+        """The metrics on a registry (the default one for `None`), made at the first call.
+
+        The buckets are those of the first call.
+        """
+        registry = prometheus_client.REGISTRY if registry is None else registry
+        if buckets is not None and not _are_buckets(buckets):
+            msg = "buckets must be ascending numbers of seconds"
+            raise ConfigurationError(msg)
+        with _making:
+            made = _by_registry.get(registry)
+            if made is None:
+                made = _by_registry[registry] = cls(registry, buckets or names.TIME_BUCKETS)
+            return made
+
+    def describe(self) -> list[Metric]:
+        """What is collected, by name, for prometheus-client."""
+        return [metric for family in self._families for metric in family.describe()]
+
+    def collect(self) -> list[Metric]:
+        """What was counted, for prometheus-client."""
+        collected: list[Metric] = []
+
+        def collect() -> None:
+            collected.extend(metric for family in self._families for metric in family.collect())
+
+        self._count(collect)
+        return collected
+
+    def record(self, event: Event) -> None:
+        """Count an event."""
+        record = self._record.get(type(event))
+        if record is not None:
+            self._count(functools.partial(record, event))
+
+    def _count(self, count: Callable[[], object]) -> None:
+        """Do one counting after the other, those of a signal handler behind what it interrupted.
+
+        prometheus-client's own locks are not re-entrant: nested, they would wait for themselves.
+        """
+        with self._lock:
+            self._waiting.append(count)
+            if self._counting:
+                return
+            self._counting = True
+            try:
+                while self._waiting:
+                    self._waiting.popleft()()
+                if self.labels.overflowed != self._overflow_published:
+                    self._publish_overflow()
+            finally:
+                self._counting = False
+
+    def telemetry_error(self) -> None:
+        """Count an error of an instrument."""
+        self._count(self._telemetry_errors.inc)
+
+    def hold(self) -> None:
+        """Before a fork: let no thread be in the middle of a metric."""
+        self._lock.acquire()
+
+    def release(self) -> None:
+        """After a fork, in the parent."""
+        self._lock.release()
+
+    def renew(self) -> None:
+        """After a fork, in the child."""
+        self._lock = threading.RLock()
+        self._waiting.clear()
+        self._counting = False
+        self._under_way.clear()
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            # What was in flight goes on in the parent. (There, each process has a file of its own.)
+            for (family, *_), child in self._children.items():
+                if family is self._in_flight:
+                    child.set(0)
+        self.labels.renew_lock()
+
+    def _child(self, family: Any, series: tuple[str, str], *values: str) -> Any:
+        """The bound series of a family: looked up once, since `labels()` is the expensive part."""
+        key = (family, series, values)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = family.labels(*series, *values)
+        return child
+
+    def _request_started(self, event: events.RequestStarted) -> None:
+        self._set_in_flight(event.pool.series, 1)
+
+    def _set_in_flight(self, series: tuple[str, str], change: int) -> None:
+        # A call that a child was forked in ends there too, though it began elsewhere.
+        now = self._under_way[series] = max(self._under_way.get(series, 0) + change, 0)
+        self._child(self._in_flight, series).set(now)
+
+    def _request_finished(self, event: events.RequestFinished) -> None:
+        series = event.pool.series
+        self._set_in_flight(series, -1)
+        self._child(self._request_duration, series, _method(event.method), event.outcome).observe(
+            event.duration
+        )
+
+    def _attempt_finished(self, event: events.AttemptFinished) -> None:
+        series, method = event.pool.series, _method(event.method)
+        status = event.status
+        status_class = f"{status // 100}xx" if status is not None else "none"
+        if status_class not in names.STATUS_CLASSES:
+            status_class = "none"
+        self._child(self._attempt_duration, series, method, status_class).observe(event.duration)
+        code = str(status) if status_class != "none" else "none"
+        self._child(self._attempts, series, method, code, event.error_type).inc()
+
+    def _retry_scheduled(self, event: events.RetryScheduled) -> None:
+        self._child(self._retries, event.pool.series, event.reason).inc()
+        self._child(self._retry_wait, event.pool.series).inc(event.wait)
+
+    def _looked_up(self, event: events.LookedUp) -> None:
+        self._child(self._lookups, event.pool.series, event.result).inc(event.times)
+
+    def _establishment_awaited(self, event: events.EstablishmentAwaited) -> None:
+        self._child(self._wait, event.pool.series).observe(event.duration)
+
+    def _hook_called(self, event: events.HookCalled) -> None:
+        self._child(self._hook_duration, event.pool.series, event.hook, event.outcome).observe(
+            event.duration
+        )
+
+    def _connection_failed(self, event: events.ConnectionFailed) -> None:
+        self._child(self._connect_failures, event.pool.series, event.error_type).inc()
+
+    def _pools_changed(self, event: events.PoolsChanged) -> None:
+        self._pools.inc(event.by)
+
+    def _publish_overflow(self) -> None:
+        new = self.labels.overflowed - self._overflow_published
+        self._overflow.inc(new)
+        self._overflow_published += new
+
+    def _pool_evicted(self, event: events.PoolEvicted) -> None:
+        self._child(self._evictions, event.pool.series, event.reason).inc()
+
+
+def _are_buckets(buckets: object) -> bool:
+    if not isinstance(buckets, Sequence) or isinstance(buckets, str) or not buckets:
+        return False
+    numbers = [b for b in buckets if isinstance(b, int | float) and not isinstance(b, bool)]
+    return len(numbers) == len(buckets) and all(a < b for a, b in itertools.pairwise(numbers))
+
+
+def _method(method: str) -> str:
+    return method if method in names.METHODS else names.OTHER_METHOD
+
+
+_making = threading.RLock()
+_forking = threading.RLock()
+_by_registry: weakref.WeakKeyDictionary[CollectorRegistry, Metrics] = weakref.WeakKeyDictionary()
+_all: weakref.WeakSet[Metrics] = weakref.WeakSet()
+_held: list[Metrics] = []
+
+
+def _before_fork() -> None:
+    # One fork at a time: the list is one for all.
+    _forking.acquire()
+    while True:
+        try:
+            _held[:] = list(_all)
+            break
+        except RuntimeError:  # another thread has just made one
+            continue
+    for metrics in _held:
+        metrics.hold()
+
+
+def _after_fork_in_parent() -> None:
+    for metrics in _held:
+        metrics.release()
+    _held.clear()
+    _forking.release()
+
+
+def _after_fork_in_child() -> None:
+    global _making, _forking
+    _making, _forking = threading.RLock(), threading.RLock()
+    for metrics in _held:
+        metrics.renew()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

@@ -1,0 +1,421 @@
+"""Taking secrets out before anything is shown: URLs, headers, requests, responses, free text.
+
+Rules:
+
+1. Redaction happens at the source: no instrument, error or `repr` ever gets the unredacted thing.
+2. What may hold a secret is decided by name, in any letter case and however it is encoded.
+3. What went out as a secret with a request is also taken out *by value* of every text that came
+   back or was made from it: messages of other libraries, bodies of errors.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
+
+import requests
+from requests.structures import CaseInsensitiveDict
+
+from sleepwalker.exceptions import SleepwalkerException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+REDACTED = "REDACTED"
+"""What stands in a secret's place (the word of OpenTelemetry's semantic conventions)."""
+
+HEADERS = frozenset(
+    {
+        "authorization",
+        "proxy-authorization",
+        "authentication-info",
+        "proxy-authentication-info",
+        "cookie",
+        "cookie2",
+        "set-cookie",
+        "set-cookie2",
+        "x-amz-security-token",
+        "x-goog-iam-authorization-token",
+        "x-forwarded-access-token",
+    }
+)
+"""Headers that are secret whatever stands in them."""
+
+PARAMETERS = frozenset(
+    {
+        "auth",
+        "awsaccesskeyid",
+        "code",
+        "googleaccessid",
+        "jwt",
+        "key",
+        "otp",
+        "pass",
+        "pin",
+        "pwd",
+        "sid",
+        "sig",
+        "ticket",
+    }
+)
+"""Query parameters that are secret, beside those whose names contain one of `WORDS`."""
+
+WORDS = (
+    "accesskey",
+    "apikey",
+    "authorization",
+    "authtoken",
+    "credential",
+    "passphrase",
+    "passwd",
+    "password",
+    "privatekey",
+    "secret",
+    "session",
+    "signature",
+    "signingkey",
+    "token",
+    "jwt",
+)
+"""Parts of a name (without ``-``, ``_`` and ``.``) that make a header or parameter secret."""
+
+_SEPARATORS = str.maketrans("", "", "-_. []")
+_NESTED = 3
+"""How often a value is percent-decoded to look for a URL in it."""
+_ENDLESS = 16
+"""Links: no chain of causes is followed further."""
+_SHORTEST = 4
+"""Characters: a shorter value is not looked for in texts; it would be found everywhere."""
+_DISTINCTIVE = 8
+"""Characters: a value of so many is taken out wherever it stands, a shorter one as a word only."""
+# Quotes and brackets are legal in userinfo and query, and requests leaves them as they are: better
+# to swallow one too many than to leave the rest of a password.
+# Schemes and names are bounded: hostile texts must not make these slow.
+_URL = re.compile(r"""\b[a-zA-Z][a-zA-Z0-9+.-]{0,30}://[^\s"<>]+""")
+_QUERY = re.compile(r"""(?:(?<=[?&;])|^)([^\s=?&;"<>]{1,200})=([^\s&;"<>]+)""")
+_WORD_BEGINS = (
+    r"(?:(?<![A-Za-z0-9])|(?<=\\[abfnrtv])|(?<=\\u[0-9a-fA-F]{4})|(?<=\\x[0-9a-fA-F]{2})"
+    r"|(?<=%[0-9a-fA-F]{2}))"
+)
+"""Where a word may begin: behind no letter or digit but those of an escape."""
+_USERINFO = re.compile(r"""//[^\s/?#"<>@]{1,400}@""")
+_PAIRS = re.compile(r"([?&;])")
+
+
+class Redaction:
+    """What is secret, and how it is taken out.
+
+    :param headers: names of further headers that are secret
+    :param parameters: names of further query parameters that are secret
+    :param path: rewrites the path of every URL that is shown, for account numbers and the like
+    """
+
+    def __init__(
+        self,
+        *,
+        headers: Iterable[str] = (),
+        parameters: Iterable[str] = (),
+        path: Callable[[str], str] | None = None,
+    ) -> None:
+        self._headers = HEADERS | {name.lower() for name in headers}
+        self._parameters = PARAMETERS | {_plain(name) for name in parameters}
+        self._path = path
+
+    def __repr__(self) -> str:
+        more = len(self._headers - HEADERS), len(self._parameters - PARAMETERS)
+        return f"<Redaction {more[0]} headers and {more[1]} parameters of the user's>"
+
+    def secret_header(self, name: str) -> bool:
+        """Whether the header of this name is secret."""
+        lower = name.lower()
+        plain = lower.translate(_SEPARATORS)
+        return lower in self._headers or plain.endswith("key") or any(w in plain for w in WORDS)
+
+    def secret_parameter(self, name: str) -> bool:
+        """Whether the query parameter of this (percent-encoded) name is secret."""
+        plain = _plain(name)
+        return (
+            plain in self._parameters
+            or plain.endswith("key")
+            or any(word in plain for word in WORDS)
+        )
+
+    def url(self, url: str) -> str:
+        """The URL without userinfo and fragment, its secret parameters' values replaced."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return REDACTED
+        netloc = parts.netloc
+        if "@" in netloc:
+            netloc = f"{REDACTED}:{REDACTED}@{netloc.rpartition('@')[2]}"
+        path = parts.path
+        if self._path is not None:
+            try:
+                path = str(self._path(path))
+            except Exception:  # noqa: BLE001 - a rewriter that fails must not fail the request
+                path = f"/{REDACTED}"
+        query = self._query(parts.query) if parts.query else ""
+        return urlunsplit((parts.scheme, netloc, path, query, ""))
+
+    def _query(self, query: str) -> str:
+        kept = []
+        # Separators stand between the pairs: "&", the old ";", and the "?" of a URL in a value.
+        for pair in _PAIRS.split(query):
+            name, equals, value = pair.partition("=")
+            secret = equals and (self.secret_parameter(name) or self._hides(value))
+            kept.append(f"{name}={REDACTED}" if secret else pair)
+        return "".join(kept)
+
+    def _hides(self, value: str) -> bool:
+        """Whether a value is a percent-encoded URL or query with a secret in it."""
+        for _ in range(_NESTED):
+            plain = unquote(value)
+            if plain == value:
+                return False
+            # With the patterns alone: a URL nested in itself must not be gone through again and
+            # again.
+            names = (match.group(1) for match in _QUERY.finditer(plain))
+            if _USERINFO.search(plain) or any(map(self.secret_parameter, names)):
+                return True
+            value = plain
+        return False
+
+    def headers(
+        self, headers: Mapping[str, Any] | None, secrets: Iterable[str] = ()
+    ) -> CaseInsensitiveDict[str]:
+        """A copy in which secret headers' values, and secrets in other headers, are replaced.
+
+        :param secrets: texts to be taken out wherever they stand
+        """
+        shown: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+        for name, value in (headers or {}).items():
+            text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+            shown[name] = REDACTED if self.secret_header(name) else self.text(text, secrets)
+        return shown
+
+    def request(
+        self, request: Any, secrets: tuple[str, ...] = ()
+    ) -> requests.PreparedRequest | None:
+        """A copy of a prepared request that may be shown: no body, no hooks, no secrets.
+
+        :param secrets: texts to be taken out wherever they stand
+        """
+        if request is None:
+            return None
+        shown = requests.PreparedRequest()
+        shown.method = getattr(request, "method", None)
+        url = getattr(request, "url", None)
+        shown.url = self.text(self.url(url), secrets) if isinstance(url, str) else None
+        shown.headers = self.headers(getattr(request, "headers", None), secrets)  # type: ignore[assignment]
+        return shown
+
+    def response(
+        self, response: requests.Response | None, secrets: tuple[str, ...] = ()
+    ) -> requests.Response | None:
+        """A copy of a response that may be shown.
+
+        Secrets that the request had are taken out of the body too; what was not read of a stream
+        is left out.
+
+        :param secrets: more texts to be taken out wherever they stand
+        """
+        if response is None:
+            return None
+        secrets = (*secrets, *self.secrets(getattr(response, "request", None)))
+        secrets = tuple(sorted(set(secrets), key=len, reverse=True))
+        shown = requests.Response()
+        shown.status_code = response.status_code
+        shown.reason = self.text(response.reason or "", secrets)
+        shown.url = self.text(self.url(response.url), secrets) if response.url else ""
+        shown.headers = self.headers(response.headers, secrets)
+        shown.encoding = response.encoding
+        shown.elapsed = response.elapsed
+        past = (self.response(earlier, secrets) for earlier in response.history)
+        shown.history = [earlier for earlier in past if earlier is not None]
+        shown.request = self.request(getattr(response, "request", None), secrets)  # type: ignore[assignment]
+        body = getattr(response, "_content", None)
+        shown._content = self._body(body, secrets) if isinstance(body, bytes) else b""  # noqa: SLF001 - `requests` gives a response no public way to be given its body
+        return shown
+
+    def _body(self, body: bytes, secrets: tuple[str, ...]) -> bytes:
+        if not any(secret.encode() in body for secret in secrets):
+            return body
+        text = body.decode("latin-1")
+        return self._without(text, [s.encode().decode("latin-1") for s in secrets]).encode(
+            "latin-1"
+        )
+
+    def secrets(self, request: Any, *urls: str) -> tuple[str, ...]:
+        """The secret values in a prepared request, each in the forms that it may come back in.
+
+        :param urls: further URLs whose secrets count, a proxy's for instance
+        """
+        if request is None:
+            return ()
+        found: set[str] = set()
+        for name, value in (getattr(request, "headers", None) or {}).items():
+            if self.secret_header(name):
+                text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+                found.update(_credentials_in(name, text))
+        for url in (getattr(request, "url", None), *urls):
+            if not isinstance(url, str):
+                continue
+            try:
+                parts = urlsplit(url)
+            except ValueError:
+                continue
+            user, password = unquote(parts.username or ""), unquote(parts.password or "")
+            found.update((parts.username or "", parts.password or "", user, password))
+            if user:
+                found.add(base64.b64encode(f"{user}:{password}".encode()).decode())
+            for pair in _PAIRS.split(parts.query):
+                name, equals, value = pair.partition("=")
+                if equals and self.secret_parameter(name):
+                    found.update((value, unquote_plus(value)))
+        forms = {form for secret in found if len(secret) >= _SHORTEST for form in _forms(secret)}
+        # The longest first, so that no part of a secret is left when another is part of it.
+        return tuple(sorted(forms, key=len, reverse=True))
+
+    def text(self, text: str, secrets: Iterable[str] = ()) -> str:
+        """Free text without secrets: URLs and queries in it redacted, known secrets taken out."""
+        if "://" in text:
+            text = _URL.sub(lambda match: self.url(match.group()), text)
+        if "//" in text and "@" in text:
+            text = _USERINFO.sub(f"//{REDACTED}:{REDACTED}@", text)
+        if "=" in text:
+            text = _QUERY.sub(self._pair, text)
+        return self._without(text, secrets)
+
+    def _pair(self, match: re.Match[str]) -> str:
+        secret = self.secret_parameter(match.group(1))
+        return f"{match.group(1)}={REDACTED}" if secret else match.group()
+
+    def _without(self, text: str, secrets: Iterable[str]) -> str:
+        for secret in secrets:
+            if secret not in text:
+                continue
+            if len(secret) >= _DISTINCTIVE:
+                text = text.replace(secret, REDACTED)
+            else:
+                # A word of its own only: a user name "test" is no reason to cut up "latest".
+                word = rf"{_WORD_BEGINS}{re.escape(secret)}(?![A-Za-z0-9])"
+                text = re.sub(word, REDACTED, text)
+        return text
+
+    def cause(self, error: BaseException, secrets: tuple[str, ...]) -> BaseException:
+        """The exception itself if nothing in its text or attributes is secret, else a stand-in."""
+        text = str(error)
+        clean = self.text(text, secrets)
+        # `requests`' exceptions carry the request with all its headers.
+        carries = (
+            isinstance(error, requests.RequestException)
+            and not isinstance(error, SleepwalkerException)
+            and (error.request is not None or error.response is not None)
+        )
+        if clean == text and not carries and not _shows(error, secrets):
+            return error
+        stand_in = LowerError(f"{type(error).__module__}.{type(error).__qualname__}: {clean}")
+        return stand_in.with_traceback(error.__traceback__)
+
+
+class LowerError(Exception):
+    """Stands in a chain of causes for an exception that may hold a credential.
+
+    Says the type and the redacted text of that exception of a lower layer, or of the user's code.
+    """
+
+
+def causes(error: BaseException, outside: BaseException | None = None) -> Iterator[BaseException]:
+    """The error and all that it was made from, outermost first.
+
+    :param outside: what was being handled when all this began: no cause of it
+    """
+    seen: set[int] = {id(outside)}
+    pending: list[object] = [error]
+    while pending and len(seen) <= _ENDLESS:
+        link = pending.pop(0)
+        if not isinstance(link, BaseException) or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        pending += [getattr(link, "reason", None), *link.args, link.__cause__, link.__context__]
+
+
+def _shows(error: BaseException, secrets: tuple[str, ...]) -> bool:
+    """Whether an exception's attributes or causes show a secret."""
+    if not secrets:
+        return False
+    for link in causes(error):
+        for text in (str(link), *_reprs_in(link.args, 3), *_reprs_in(vars(link), 3)):
+            if any(secret in text for secret in secrets):
+                return True
+    return False
+
+
+def _reprs_in(thing: Any, depth: int) -> Iterator[str]:
+    """The `repr` of a thing and of what hangs on it: an auth object hides what it holds."""
+    yield repr(thing)
+    if not depth:
+        return
+    parts: Iterable[Any] = getattr(thing, "__dict__", {}).values()
+    if isinstance(thing, Mapping):
+        parts = thing.values()
+    elif isinstance(thing, list | tuple | set | frozenset):
+        parts = thing
+    for part in list(parts):
+        yield from _reprs_in(part, depth - 1)
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as it may come back: as it is, percent-encoded, escaped in JSON, HTML or Python."""
+    return {
+        secret,
+        quote(secret, safe=""),
+        quote(secret, safe="", encoding="latin-1", errors="replace"),
+        quote_plus(secret),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        html.escape(secret),
+        repr(secret)[1:-1],
+        repr(secret.encode())[2:-1],
+        repr(secret.encode("latin-1", "replace"))[2:-1],
+    }
+
+
+def _plain(name: str) -> str:
+    """A parameter's name as it is compared: decoded (twice), lower case, without separators."""
+    return unquote_plus(unquote_plus(name)).lower().translate(_SEPARATORS)
+
+
+def _credentials_in(name: str, value: str) -> set[str]:
+    """The secrets in a header's value: the whole, the part behind a scheme, the decoded pair."""
+    found = {value}
+    if "cookie" in name.lower():
+        found.update(pair.partition("=")[2].strip() for pair in value.split(";"))
+        return found
+    scheme, _, rest = value.partition(" ")
+    if rest:
+        found.add(rest.strip())
+    if scheme.lower() == "basic":
+        try:
+            decoded = base64.b64decode(rest.strip(), validate=True)
+        except (binascii.Error, ValueError):
+            return found
+        for encoding in ("utf-8", "latin-1"):
+            try:
+                pair = decoded.decode(encoding)
+            except UnicodeDecodeError:
+                continue
+            found.update((pair, *pair.split(":", 1)))
+    return found
+
+
+DEFAULT = Redaction()
+"""What is redacted when the user adds nothing."""

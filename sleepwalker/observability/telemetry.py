@@ -1,0 +1,181 @@
+"""All instruments of one manager or connection behind one door.
+
+Rules:
+
+1. An instrument that fails never fails a request; it is counted.
+2. `None` takes the default (global tracer provider, default registry, the application's logging),
+   `False` switches an instrument off.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterable
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal
+
+from opentelemetry.trace import NoOpTracerProvider
+
+from sleepwalker.exceptions import ConfigurationError
+from sleepwalker.observability import redaction as _redaction
+from sleepwalker.observability.labels import LabelSpace
+from sleepwalker.observability.logs import Logs
+from sleepwalker.observability.metrics import Metrics
+from sleepwalker.observability.tracing import Tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Sequence
+
+    from opentelemetry.trace import TracerProvider
+    from prometheus_client import CollectorRegistry
+
+    from sleepwalker.observability.events import Event, Instrument, Pool
+    from sleepwalker.observability.logs import Monotonic
+    from sleepwalker.observability.redaction import Redaction
+
+
+class Telemetry:
+    """What a manager or connection tells the world, and how.
+
+    :param registry: where metrics go; `None`: prometheus-client's default; `False`: nowhere
+    :param tracer_provider: makes spans; `None`: OpenTelemetry's global one; `False`: no spans
+    :param logger: takes log events; `None`: the application's; `False`: no logs
+    :param observers: further instruments
+    :param redaction: what is secret beside what always is
+    :param buckets: of the histograms, in seconds; those of a registry's first user hold
+    :param clock: says what time it is, for the limit on warnings
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: CollectorRegistry | Literal[False] | None = None,
+        tracer_provider: TracerProvider | Literal[False] | None = None,
+        logger: Any = None,
+        observers: Iterable[Instrument] = (),
+        redaction: Redaction | None = None,
+        buckets: Sequence[float] | None = None,
+        clock: Monotonic,
+    ) -> None:
+        given: tuple[object, ...] = (registry, tracer_provider, logger)
+        if any(instrument is True for instrument in given):
+            msg = "registry, tracer_provider and logger take an object, None (default) or False"
+            raise ConfigurationError(msg)
+        observers = _checked_observers(observers)
+        if redaction is not None and not isinstance(redaction, _redaction.Redaction):
+            msg = f"redaction must be a Redaction, not {type(redaction).__name__}"
+            raise ConfigurationError(msg)
+        self.redaction = _redaction.DEFAULT if redaction is None else redaction
+        self._metrics = None if registry is False else Metrics.on(registry, buckets)
+        self._labels = LabelSpace() if self._metrics is None else self._metrics.labels
+        self._logs = None if logger is False else Logs(logger, clock=clock)
+        ours: tuple[Instrument | None, ...] = (self._metrics, self._logs)
+        self._instruments = (*(i for i in ours if i is not None), *observers)
+        self.tracing = Tracing(
+            NoOpTracerProvider() if tracer_provider is False else tracer_provider,
+            failed=self._count_error,
+        )
+        _all.add(self)
+
+    def pool(self, host: str, auth: str, identity: Hashable) -> Pool:
+        """The name of a pool, the same for the same (host, auth) pair."""
+        return self._labels.pool(host, auth, identity)
+
+    def record(self, event: Event) -> None:
+        """Hand an event to every instrument."""
+        for instrument in self._instruments:
+            try:
+                instrument.record(event)
+            except Exception:  # noqa: BLE001 - rule 1
+                self._count_error()
+
+    def _count_error(self) -> None:
+        if self._metrics is not None:
+            # There is nobody left to tell.
+            with suppress(Exception):
+                self._metrics.telemetry_error()
+
+    def renew(self) -> None:
+        """After a fork, in the child."""
+        self._labels.renew_lock()
+        if self._logs is not None:
+            self._logs.renew()
+
+
+def _checked_observers(observers: Any) -> tuple[Instrument, ...]:
+    """The instruments that a user adds.
+
+    :raises ConfigurationError: when they are none
+    """
+    chosen = tuple(observers) if isinstance(observers, Iterable) else ()
+    if not isinstance(observers, Iterable) or not all(
+        callable(getattr(observer, "record", None)) for observer in chosen
+    ):
+        msg = "observers must be a list of objects with a record(event) method"
+        raise ConfigurationError(msg)
+    return chosen
+
+
+_making = threading.RLock()
+_default: Telemetry | None = None
+_all: weakref.WeakSet[Telemetry] = weakref.WeakSet()
+
+
+_ambient: ContextVar[Telemetry | None] = ContextVar("sleepwalker_telemetry", default=None)
+
+
+@contextmanager
+def entered(telemetry: Telemetry) -> Iterator[None]:
+    """Let those who configure nothing take this telemetry inside a ``with`` block.
+
+    So that what a hook does with a connection that it makes (a login) is told by its manager.
+    """
+    token = _ambient.set(telemetry)
+    try:
+        yield
+    finally:
+        _ambient.reset(token)
+
+
+def default(clock: Monotonic) -> Telemetry:
+    """The telemetry of those who configure nothing.
+
+    That of the manager for which a hook runs just now; else one with all instruments at their
+    defaults.
+    """
+    ambient = _ambient.get()
+    return ambient if ambient is not None else _of_the_process(clock)
+
+
+def _of_the_process(clock: Monotonic) -> Telemetry:
+    global _default  # noqa: PLW0603 - made once for the process, at the first use
+    if _default is None:
+        with _making:
+            if _default is None:
+                _default = Telemetry(clock=clock)
+    return _default
+
+
+@contextmanager
+def fresh_default() -> Iterator[None]:
+    """Let those who configure nothing start anew inside a ``with`` block (for tests)."""
+    global _default  # noqa: PLW0603 - see above
+    previous, _default = _default, None
+    try:
+        yield
+    finally:
+        _default = previous
+
+
+def _after_fork_in_child() -> None:
+    global _making  # noqa: PLW0603 - the one lock of this module, new in the child
+    _making = threading.RLock()
+    for telemetry in list(_all):
+        telemetry.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,190 @@
+"""OpenTelemetry spans, through the API alone: the logical call, its wire attempts, the hooks.
+
+Rules:
+
+1. No global provider is ever set; without an SDK every span is a no-op.
+2. A tracer that raises never fails a request: each call into it is guarded, and counted.
+3. Context goes into a copy of the headers, attempt by attempt, never over a caller's own
+   ``traceparent``; baggage stays at home.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import baggage, context, propagate, trace
+from opentelemetry.trace import INVALID_SPAN, Link, SpanKind, Status, StatusCode
+
+from sleepwalker.observability import names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, MutableMapping
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span, SpanContext, TracerProvider
+
+    from sleepwalker.observability.events import Pool
+
+
+class Tracing:
+    """Starts and ends spans.
+
+    :param provider: the tracer provider; `None` for the global one, looked up when it is set
+    :param failed: called when the tracer raised
+    """
+
+    def __init__(
+        self, provider: TracerProvider | None = None, *, failed: Callable[[], None]
+    ) -> None:
+        self._failed = failed
+        self._tracer = trace.get_tracer(
+            names.INSTRUMENTATION, tracer_provider=provider, schema_url=names.SCHEMA_URL
+        )
+
+    def start(
+        self,
+        name: str,
+        attributes: Mapping[str, Any],
+        *,
+        kind: SpanKind = SpanKind.INTERNAL,
+        under: Span | None = None,
+        links: tuple[SpanContext, ...] = (),
+    ) -> Span:
+        """Start a span; a no-op span when the tracer fails."""
+        try:
+            return self._tracer.start_span(
+                name,
+                context=None if under is None else _context_of(under),
+                kind=kind,
+                attributes=dict(attributes),
+                links=[Link(link) for link in links],
+            )
+        except Exception:  # noqa: BLE001 - rule 2
+            self._failed()
+            return INVALID_SPAN
+
+    def start_request(self, pool: Pool, method: str, name: str | None) -> Span:
+        """Start the span of a logical call."""
+        attributes = {
+            names.ATTR_HOST: pool.host,
+            names.ATTR_AUTH: pool.auth,
+            names.ATTR_METHOD: _method(method),
+        }
+        if name is not None:
+            attributes[names.ATTR_URL_TEMPLATE] = name
+        return self.start(names.SPAN_REQUEST, attributes)
+
+    def start_attempt(
+        self,
+        call: Span,
+        *,
+        method: str,
+        url: str,
+        server: tuple[str, int],
+        name: str | None,
+        resend: int,
+    ) -> Span:
+        """Start the CLIENT span of one wire attempt.
+
+        :param url: the URL, redacted
+        :param server: the address and port of the target
+        :param resend: how many wire attempts this call made before; 0 for the first
+        """
+        known = _method(method)
+        attributes: dict[str, Any] = {
+            names.ATTR_METHOD: known,
+            names.ATTR_URL: url,
+            names.ATTR_SERVER_ADDRESS: server[0],
+            names.ATTR_SERVER_PORT: server[1],
+        }
+        if known != method:
+            attributes[names.ATTR_METHOD_ORIGINAL] = method
+        if resend:
+            attributes[names.ATTR_RESEND_COUNT] = resend
+        if name is not None:
+            attributes[names.ATTR_URL_TEMPLATE] = name
+        shown = "HTTP" if known != method else method
+        return self.start(
+            f"{shown} {name}" if name is not None else shown,
+            attributes,
+            kind=SpanKind.CLIENT,
+            under=call,
+        )
+
+    def end(
+        self,
+        span: Span,
+        attributes: Mapping[str, Any],
+        *,
+        error: str | None = None,
+    ) -> None:
+        """End a span.
+
+        :param error: the `error.type`; `None` leaves the status unset
+        """
+        try:
+            if span.is_recording():
+                for key, value in attributes.items():
+                    span.set_attribute(key, value)
+                if error is not None:
+                    span.set_attribute(names.ATTR_ERROR_TYPE, error)
+                    span.set_status(Status(StatusCode.ERROR))
+            span.end()
+        except Exception:  # noqa: BLE001 - rule 2
+            self._failed()
+
+    def link(self, span: Span, to: SpanContext) -> None:
+        """Link a span that was started to another."""
+        try:
+            span.add_link(to)
+        except Exception:  # noqa: BLE001 - rule 2
+            self._failed()
+
+    def context_of(self, span: Span) -> SpanContext | None:
+        """A span's context, for links to it."""
+        try:
+            return span.get_span_context()
+        except Exception:  # noqa: BLE001 - rule 2
+            self._failed()
+            return None
+
+    def inject(self, span: Span, headers: MutableMapping[str, Any]) -> None:
+        """Put the span's context into the headers of one attempt, without baggage."""
+        try:
+            carried = baggage.clear(_context_of(span))
+            carrier: dict[str, str] = {}
+            propagate.inject(carrier, context=carried)
+            headers.update(carrier)
+        except Exception:  # noqa: BLE001 - rule 2
+            self._failed()
+
+    def enter(self, span: Span) -> Any:
+        """Make a span the current one; the token goes to `leave`."""
+        try:
+            return context.attach(_context_of(span))
+        except Exception:  # noqa: BLE001 - rule 2
+            self._failed()
+            return None
+
+    def leave(self, token: Any) -> None:
+        """Undo `enter`."""
+        if token is not None:
+            try:
+                context.detach(token)
+            except Exception:  # noqa: BLE001 - rule 2
+                self._failed()
+
+
+def _context_of(span: Span) -> Context:
+    """The context under a span; the current one when there is no such span.
+
+    Without an SDK (or when spans are off) an older API's spans have no context of their own: what
+    the application is in, a trace that came from elsewhere perhaps, goes on then.
+    """
+    if span.get_span_context().is_valid:
+        return trace.set_span_in_context(span)
+    return context.get_current()
+
+
+def _method(method: str) -> str:
+    return method if method in names.METHODS else names.OTHER_METHOD

@@ -1,0 +1,94 @@
+"""Who doesn't do what is promised is not measured."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+import urllib3
+
+from benchmarks.clients import CLIENTS
+from benchmarks.conditions import ConditionsError, check_client, check_environment
+from benchmarks.measuring import Evidence, Subject
+from benchmarks.server import DOCUMENT, PATH, Server
+from benchmarks.telemetry import logs_at_info
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server() as started:
+        yield started
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_every_client_does_what_it_says(name: str, server: Server) -> None:
+    with logs_at_info(), ExitStack() as stack:
+        subject = CLIENTS[name](server.url, stack)
+
+        assert subject.name == name
+        check_client(subject, server)
+
+
+def test_the_same_features_means_the_same_spans_and_metrics(server: Server) -> None:
+    with logs_at_info(), ExitStack() as stack:
+        ours = CLIENTS["sleepwalker"](server.url, stack)
+        by_hand = CLIENTS["by-hand"](server.url, stack)
+        bare = CLIENTS["sleepwalker-no-sdk"](server.url, stack)
+
+        assert ours.each == by_hand.each == Evidence(spans=2, requests=1)
+        assert bare.each == Evidence(spans=0, requests=1)
+
+
+def test_only_the_assembly_by_hand_is_instrumented(server: Server) -> None:
+    before = requests.Session.send
+    with logs_at_info(), ExitStack() as stack:
+        CLIENTS["by-hand"](server.url, stack)
+
+        assert requests.Session.send is before
+
+
+def test_an_answer_that_is_not_the_document_is_refused(server: Server) -> None:
+    with pytest.raises(ConditionsError, match="did not return the document"):
+        check_client(Subject("other", lambda: {"id": 18}), server)
+
+
+def test_an_answer_without_a_request_is_refused(server: Server) -> None:
+    with pytest.raises(ConditionsError, match="requests and connections"):
+        check_client(Subject("cached", lambda: DOCUMENT), server)
+
+
+def test_a_connection_for_each_request_is_refused(server: Server) -> None:
+    def fetch() -> object:
+        with urllib3.PoolManager() as pools:
+            return pools.request("GET", server.url + PATH).json()
+
+    with pytest.raises(ConditionsError, match=r"connections=3.*, not .*connections=0"):
+        check_client(Subject("fresh", fetch), server)
+
+
+def test_a_span_that_was_promised_and_not_recorded_is_refused(server: Server) -> None:
+    with urllib3.PoolManager() as pools:
+        silent = Subject(
+            "silent",
+            lambda: pools.request("GET", server.url + PATH).json(),
+            each=Evidence(spans=2, requests=1),
+        )
+
+        with pytest.raises(
+            ConditionsError, match=r"\(spans=0, requests=0\), not Evidence\(spans=6, requests=3\)"
+        ):
+            check_client(silent, server)
+
+
+def test_an_environment_that_is_not_that_of_a_run_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.example")
+
+    with pytest.raises(ConditionsError, match="variables of proxies: http_proxy"):
+        check_environment()

@@ -1,0 +1,55 @@
+"""Medians, quartiles, ratios within rounds, and verdicts on budgets."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.measuring import Cost, Rounds
+from benchmarks.ratios import BUDGETS, Budget, Spread, Verdict, cost, ratio, verdicts
+
+
+def costs(*values: float) -> list[Cost]:
+    return [Cost(value, value * 2, value * 3) for value in values]
+
+
+def test_one_round_is_its_own_median_and_quartiles() -> None:
+    assert Spread.of([4.0]) == (4.0, 4.0, 4.0)
+
+
+def test_the_spread_is_the_median_and_the_quartiles() -> None:
+    assert Spread.of([5.0, 1.0, 3.0, 2.0, 4.0]) == (3.0, 2.0, 4.0)
+
+
+def test_a_cost_is_told_by_the_clock_asked_for() -> None:
+    rounds: Rounds = {"a": costs(1.0, 2.0, 3.0)}
+
+    assert cost(rounds, "a", "process").median == 2.0
+    assert cost(rounds, "a", "thread").median == 4.0
+    assert cost(rounds, "a", "wall").median == 6.0
+
+
+def test_a_ratio_is_of_neighbours_within_a_round_so_that_a_slow_round_changes_nothing() -> None:
+    rounds: Rounds = {"ours": costs(1.0, 2.0, 300.0), "theirs": costs(2.0, 4.0, 600.0)}
+
+    assert ratio(rounds, "ours", "theirs", "process") == (0.5, 0.5, 0.5)
+
+
+def test_a_subject_that_was_not_measured_has_no_ratio() -> None:
+    rounds: Rounds = {"ours": costs(1.0)}
+
+    assert ratio(rounds, "ours", "theirs", "process") is None
+    assert ratio(rounds, "theirs", "ours", "process") is None
+
+
+@pytest.mark.parametrize(("measured", "met"), [(0.54, True), (0.55, True), (0.56, False)])
+def test_a_budget_is_met_up_to_its_limit(measured: float, *, met: bool) -> None:
+    budget = Budget("what", "ours", "theirs", 0.55)
+
+    assert Verdict(budget, Spread(measured, 0.0, 9.0)).met is met
+
+
+def test_a_budget_that_was_not_measured_is_neither_met_nor_missed() -> None:
+    found = verdicts({"urllib3": costs(1.0), "sleepwalker": costs(2.0)})
+
+    assert [verdict.budget for verdict in found] == list(BUDGETS)
+    assert [verdict.met for verdict in found] == [False, None, None, None, None]

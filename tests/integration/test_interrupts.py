@@ -1,0 +1,94 @@
+"""Interrupts at any moment of a call: in instruments, before the request and after it.
+
+Rule: whatever interrupts, the call is over: nothing is in flight, and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
+from sleepwalker import ANONYMOUS, Connection, ConnectionManager, DirectHook
+from sleepwalker.observability.events import (
+    AttemptFinished,
+    Event,
+    RequestFinished,
+    RequestStarted,
+)
+from tests.servers import respond
+
+if TYPE_CHECKING:
+    from tests.servers import ScriptedServer
+
+
+class Interrupting:
+    """An observer that is interrupted, once, at an event of one kind."""
+
+    def __init__(self, kind: type[object]) -> None:
+        self._kind = kind
+        self.interrupted = 0
+
+    def record(self, event: Event) -> None:
+        if isinstance(event, self._kind) and not self.interrupted:
+            self.interrupted += 1
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("kind", [RequestStarted, AttemptFinished, RequestFinished])
+def test_an_interrupt_in_an_observer_leaves_nothing_in_flight(
+    server: ScriptedServer, kind: type[object]
+) -> None:
+    observer = Interrupting(kind)
+    conn = Connection(
+        server.url,
+        ANONYMOUS,
+        observers=(observer,),
+        registry=CollectorRegistry(),
+        tracer_provider=TracerProvider(shutdown_on_exit=False),
+    )
+
+    with pytest.raises(KeyboardInterrupt):
+        conn.request("GET", "/")
+
+    assert observer.interrupted == 1
+    assert conn.in_flight == 0
+    assert conn.drained(0)
+    assert not trace.get_current_span().get_span_context().is_valid
+    assert conn.request("GET", "/").status_code == 200
+    conn.close()
+    server.wait_for(lambda: all(c.closed_by == "client" for c in server.connections))
+
+
+@pytest.mark.parametrize("kind", [RequestStarted, RequestFinished])
+def test_a_manager_does_not_wait_for_a_call_that_was_interrupted(
+    server: ScriptedServer, kind: type[object]
+) -> None:
+    manager = ConnectionManager(
+        hooks=[DirectHook()], observers=(Interrupting(kind),), registry=CollectorRegistry()
+    )
+    conn = manager.find(server.url, ANONYMOUS)
+    with pytest.raises(KeyboardInterrupt):
+        conn.request("GET", "/")
+
+    report = manager.close(timeout=0)
+
+    assert (report.closed, report.draining) == (1, 0)
+
+
+def test_an_interrupt_while_an_answer_is_awaited_leaves_nothing_in_flight(
+    server: ScriptedServer,
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    server.script(respond(json=[]))
+    with Connection(server.url, ANONYMOUS, registry=CollectorRegistry()) as conn:
+        with pytest.raises(KeyboardInterrupt):
+            conn.request("GET", "/", hooks={"response": interrupt})
+
+        assert conn.in_flight == 0
+        assert conn.drained(0)

@@ -1,0 +1,498 @@
+"""Metrics: each event moves exactly these samples, on a registry that may be shared or forked.
+
+Rules:
+
+1. Every test has a registry of its own and compares all of its samples, not only those expected.
+2. What a fork does is shown by programs of their own.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING, get_args
+
+import prometheus_client
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from sleepwalker.observability import events, names
+from sleepwalker.observability.metrics import Metrics
+from tests.crew import at_once
+from tests.observability.examples import ONE_OF_EACH, POOL, a_pool, finished
+from tests.observability.programs import run
+from tests.telemetry import sample, samples
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sleepwalker.observability.events import Event
+
+LABELS = {"host": POOL.host, "auth": POOL.auth}
+WITHOUT_LABELS = {
+    sample(name): 0.0 for name in (names.POOLS, names.LABEL_OVERFLOW, names.TELEMETRY_ERRORS)
+}
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+def counted(registry: CollectorRegistry, *recorded: Event) -> dict[str, float]:
+    """Record events and give the samples that moved."""
+    metrics = Metrics.on(registry)
+    for event in recorded:
+        metrics.record(event)
+    return {
+        name: value
+        for name, value in samples(registry).items()
+        if value != WITHOUT_LABELS.get(name)
+    }
+
+
+def of(name: str, **labels: str) -> str:
+    """Name a sample of the pool."""
+    return sample(name, **LABELS, **labels)
+
+
+# What each event moves
+
+
+def test_there_is_an_example_of_every_event() -> None:
+    assert {type(event) for event in ONE_OF_EACH} == set(get_args(events.Event))
+
+
+def test_before_anything_happened_only_what_has_no_labels_is_there(
+    registry: CollectorRegistry,
+) -> None:
+    Metrics.on(registry)
+
+    assert samples(registry) == WITHOUT_LABELS
+
+
+def test_a_call_is_in_flight_from_its_start_to_its_end(registry: CollectorRegistry) -> None:
+    started = events.RequestStarted(POOL, "GET")
+
+    assert counted(registry, started, started) == {of(names.IN_FLIGHT): 2.0}
+    assert counted(registry, finished()) == {
+        of(names.IN_FLIGHT): 1.0,
+        of(f"{names.REQUEST_DURATION}_count", method="GET", outcome="success"): 1.0,
+        of(f"{names.REQUEST_DURATION}_sum", method="GET", outcome="success"): 0.25,
+    }
+
+
+@pytest.mark.parametrize("outcome", names.REQUEST_OUTCOMES)
+def test_the_end_of_a_call_is_counted_under_its_outcome(
+    registry: CollectorRegistry, outcome: str
+) -> None:
+    moved = counted(registry, finished(outcome), finished(outcome))
+
+    # The gauge never falls below 0: a forked child may see the end of a call alone.
+    assert moved == {
+        of(names.IN_FLIGHT): 0.0,
+        of(f"{names.REQUEST_DURATION}_count", method="GET", outcome=outcome): 2.0,
+        of(f"{names.REQUEST_DURATION}_sum", method="GET", outcome=outcome): 0.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "status_class"),
+    [
+        (100, "100", "1xx"),
+        (200, "200", "2xx"),
+        (304, "304", "3xx"),
+        (404, "404", "4xx"),
+        (503, "503", "5xx"),
+        (599, "599", "5xx"),
+        (None, "none", "none"),
+        (0, "none", "none"),
+        (99, "none", "none"),
+        (600, "none", "none"),
+        (999, "none", "none"),
+        (-1, "none", "none"),
+        (10**9, "none", "none"),
+    ],
+)
+def test_an_attempt_is_counted_under_its_status_if_that_is_one(
+    registry: CollectorRegistry, status: int | None, code: str, status_class: str
+) -> None:
+    attempt = events.AttemptFinished(POOL, "GET", 1, 0.5, status, "none")
+
+    assert counted(registry, attempt) == {
+        of(names.ATTEMPTS, method="GET", code=code, error_type="none"): 1.0,
+        of(f"{names.ATTEMPT_DURATION}_count", method="GET", status_class=status_class): 1.0,
+        of(f"{names.ATTEMPT_DURATION}_sum", method="GET", status_class=status_class): 0.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "label"),
+    [
+        *((m, m) for m in sorted(names.METHODS)),
+        ("PURGE", "_OTHER"),
+        ("", "_OTHER"),
+        ("get", "_OTHER"),
+    ],
+)
+def test_methods_are_from_a_closed_set(
+    registry: CollectorRegistry, method: str, label: str
+) -> None:
+    moved = counted(
+        registry,
+        events.AttemptFinished(POOL, method, 1, 0.5, None, "reset"),
+        finished()._replace(method=method),
+    )
+
+    assert moved[of(names.ATTEMPTS, method=label, code="none", error_type="reset")] == 1.0
+    assert moved[of(f"{names.REQUEST_DURATION}_count", method=label, outcome="success")] == 1.0
+
+
+def test_a_retry_is_counted_with_its_reason_and_wait(registry: CollectorRegistry) -> None:
+    moved = counted(
+        registry,
+        events.RetryScheduled(POOL, "GET", 1, "throttled", 1.5, 429, "status"),
+        events.RetryScheduled(POOL, "GET", 2, "throttled", 0.25, 429, "status"),
+        events.RetryScheduled(POOL, "GET", 3, "auth", 0.0, 401, "status"),
+    )
+
+    assert moved == {
+        of(names.RETRIES, reason="throttled"): 2.0,
+        of(names.RETRIES, reason="auth"): 1.0,
+        of(names.RETRY_WAIT): 1.75,
+    }
+
+
+@pytest.mark.parametrize("result", names.LOOKUP_RESULTS)
+def test_finds_are_counted_as_often_as_they_were_made(
+    registry: CollectorRegistry, result: str
+) -> None:
+    moved = counted(registry, events.LookedUp(POOL, result, 7), events.LookedUp(POOL, result, 1))
+
+    assert moved == {of(names.POOL_LOOKUPS, result=result): 8.0}
+
+
+def test_waits_for_another_threads_establishment_are_timed(registry: CollectorRegistry) -> None:
+    moved = counted(registry, events.EstablishmentAwaited(POOL, 0.5))
+
+    assert moved == {of(f"{names.POOL_WAIT}_count"): 1.0, of(f"{names.POOL_WAIT}_sum"): 0.5}
+
+
+@pytest.mark.parametrize("outcome", names.HOOK_OUTCOMES)
+def test_calls_of_hooks_are_timed_under_their_outcome(
+    registry: CollectorRegistry, outcome: str
+) -> None:
+    moved = counted(registry, events.HookCalled(POOL, "Vault", 2, outcome, 0.5, "none"))
+
+    assert moved == {
+        of(f"{names.HOOK_DURATION}_count", hook="Vault", outcome=outcome): 1.0,
+        of(f"{names.HOOK_DURATION}_sum", hook="Vault", outcome=outcome): 0.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("event", "moved"),
+    [
+        (
+            events.ConnectionFailed(POOL, 2, 0.5, "tls"),
+            {of(names.CONNECT_FAILURES, error_type="tls"): 1.0},
+        ),
+        (events.PoolsChanged(3), {names.POOLS: 3.0}),
+        (events.PoolsChanged(-1), {names.POOLS: -1.0}),
+        (events.PoolEvicted(POOL, "idle"), {of(names.POOL_EVICTIONS, reason="idle"): 1.0}),
+        (events.Redirected(POOL, "GET", 302, "https://other.example", cross_origin=True), {}),
+        (events.ConnectionEstablished(POOL, "Vault", 0.5), {}),
+        (events.CloseFailed(POOL, "other"), {}),
+        (events.ManagerReset(1, 2, 3, 4), {}),
+        (events.PlaintextAuth(POOL), {}),
+        (events.EventLoopBlocked(POOL), {}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_other_events_move_one_sample_or_none(
+    registry: CollectorRegistry, event: Event, moved: dict[str, float]
+) -> None:
+    assert counted(registry, event) == moved
+
+
+def test_every_family_is_one_of_those_named_and_says_what_it_is(
+    registry: CollectorRegistry,
+) -> None:
+    counted(registry, *ONE_OF_EACH)
+
+    families = {
+        f"{family.name}_total" if family.type == "counter" else family.name: family
+        for family in registry.collect()
+    }
+    named = {v for v in vars(names).values() if isinstance(v, str) and v.startswith("sleepwalker_")}
+    assert set(families) == named
+    assert [
+        name for name, family in families.items() if not family.documentation.endswith(".")
+    ] == []
+
+
+def test_every_family_of_pools_has_the_pools_labels(registry: CollectorRegistry) -> None:
+    counted(registry, *ONE_OF_EACH)
+
+    without = {
+        one.name
+        for family in registry.collect()
+        for one in family.samples
+        if not {"host", "auth"} <= set(one.labels)
+    }
+
+    assert {name for name in without if not name.endswith("_created")} == set(WITHOUT_LABELS)
+
+
+# Labels
+
+
+def test_pools_beyond_the_limit_share_a_series_and_are_counted(registry: CollectorRegistry) -> None:
+    metrics = Metrics.on(registry)
+    pools = [metrics.labels.pool(f"https://{n}.example", "basic", 0) for n in range(203)]
+
+    moved = counted(registry, *(events.LookedUp(pool, "miss", 1) for pool in pools))
+
+    assert moved[sample(names.POOL_LOOKUPS, host="_other", auth="_other", result="miss")] == 3.0
+    assert moved[names.LABEL_OVERFLOW] == 3.0
+    assert len(moved) == 200 + 2
+
+
+def test_an_overflow_is_told_with_the_next_event_of_any_kind(registry: CollectorRegistry) -> None:
+    metrics = Metrics.on(registry)
+    pools = [metrics.labels.pool(f"https://{n}.example", "basic", 0) for n in range(201)]
+
+    moved = counted(registry, finished(pool=pools[-1]))
+
+    assert moved[names.LABEL_OVERFLOW] == 1.0
+    assert counted(registry, finished(pool=pools[-1]))[names.LABEL_OVERFLOW] == 1.0
+
+
+def test_a_second_identity_under_one_name_has_series_of_its_own(
+    registry: CollectorRegistry,
+) -> None:
+    metrics = Metrics.on(registry)
+    first, second = (metrics.labels.pool("https://h.example", "basic", user) for user in "ab")
+
+    moved = counted(registry, *(events.LookedUp(pool, "hit", 1) for pool in (first, second)))
+
+    assert moved == {
+        sample(names.POOL_LOOKUPS, host="https://h.example", auth="basic", result="hit"): 1.0,
+        sample(names.POOL_LOOKUPS, host="https://h.example", auth="basic#2", result="hit"): 1.0,
+    }
+
+
+@pytest.mark.parametrize("host", ['quo"te', "line\nbreak", "back\\slash", "ünïcode"])
+def test_an_odd_host_name_is_a_label_like_any_other(registry: CollectorRegistry, host: str) -> None:
+    Metrics.on(registry).record(events.LookedUp(a_pool(host, "basic"), "hit", 1))
+
+    labels = {"host": host, "auth": "basic", "result": "hit"}
+    assert registry.get_sample_value(names.POOL_LOOKUPS, labels) == 1.0
+    assert prometheus_client.generate_latest(registry)
+
+
+# Registries
+
+
+def test_two_users_of_one_registry_share_its_metrics(registry: CollectorRegistry) -> None:
+    one, other = Metrics.on(registry), Metrics.on(registry)
+
+    one.record(events.PoolsChanged(1))
+    other.record(events.PoolsChanged(2))
+
+    assert one is other
+    assert registry.get_sample_value(names.POOLS) == 3.0
+
+
+def test_64_threads_that_are_first_make_the_families_once(registry: CollectorRegistry) -> None:
+    jobs = at_once([partial(Metrics.on, registry)] * 64)
+
+    assert len({id(job.result()) for job in jobs}) == 1
+
+
+def test_registries_do_not_count_for_each_other(registry: CollectorRegistry) -> None:
+    other = CollectorRegistry()
+    Metrics.on(other)
+
+    counted(registry, events.PoolsChanged(1))
+
+    assert other.get_sample_value(names.POOLS) == 0.0
+
+
+def test_who_gives_no_registry_uses_the_default_one() -> None:
+    assert Metrics.on() is Metrics.on(prometheus_client.REGISTRY)
+
+
+def test_a_registry_that_has_other_metrics_keeps_them(registry: CollectorRegistry) -> None:
+    mine = Counter("books_total", "Books.", registry=registry)
+    mine.inc(5)
+
+    counted(registry, *ONE_OF_EACH)
+
+    assert registry.get_sample_value("books_total") == 5.0
+
+
+def buckets_of(registry: CollectorRegistry) -> list[float]:
+    """Give the bounds of one histogram."""
+    return [
+        float(one.labels["le"])
+        for family in registry.collect()
+        if family.name == names.POOL_WAIT
+        for one in family.samples
+        if one.name.endswith("_bucket")
+    ]
+
+
+def test_buckets_are_those_of_the_first_to_use_a_registry(registry: CollectorRegistry) -> None:
+    Metrics.on(registry, buckets=(0.5, 1.0)).record(events.EstablishmentAwaited(POOL, 0.75))
+    Metrics.on(registry, buckets=(7.0,))
+
+    assert buckets_of(registry) == [0.5, 1.0, float("inf")]
+
+
+def test_buckets_go_from_5_ms_to_60_s_by_default(registry: CollectorRegistry) -> None:
+    Metrics.on(registry).record(events.EstablishmentAwaited(POOL, 0.75))
+
+    assert buckets_of(registry) == [*names.TIME_BUCKETS, float("inf")]
+
+
+def test_metrics_live_as_long_as_their_registry(registry: CollectorRegistry) -> None:
+    metrics = Metrics.on(registry)
+    alive = weakref.ref(metrics)
+    del metrics
+    gc.collect()
+
+    kept = alive()
+
+    assert kept is not None
+    assert Metrics.on(registry) is kept
+
+
+# Threads
+
+
+def test_no_count_is_lost_between_threads(registry: CollectorRegistry) -> None:
+    metrics = Metrics.on(registry)
+
+    def work() -> None:
+        for _ in range(200):
+            metrics.record(events.RequestStarted(POOL, "GET"))
+            metrics.record(finished())
+            metrics.telemetry_error()
+
+    for job in at_once([work] * 16):
+        job.result()
+
+    assert samples(registry) == {
+        of(names.IN_FLIGHT): 0.0,
+        of(f"{names.REQUEST_DURATION}_count", method="GET", outcome="success"): 3200.0,
+        of(f"{names.REQUEST_DURATION}_sum", method="GET", outcome="success"): 800.0,
+        names.POOLS: 0.0,
+        names.LABEL_OVERFLOW: 0.0,
+        names.TELEMETRY_ERRORS: 3200.0,
+    }
+
+
+def test_an_event_that_cannot_be_counted_leaves_the_metrics_usable(
+    registry: CollectorRegistry,
+) -> None:
+    metrics = Metrics.on(registry)
+
+    with pytest.raises(ValueError, match="non-negative"):
+        metrics.record(events.RetryScheduled(POOL, "GET", 1, "status", -1.0, 503, "status"))
+
+    metrics.record(events.PoolsChanged(1))
+    assert registry.get_sample_value(names.POOLS) == 1.0
+
+
+# Forks
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_children_forked_while_threads_count_can_count_and_be_scraped() -> None:
+    told = run(
+        """
+        import os, signal, threading
+        from prometheus_client import CollectorRegistry, generate_latest
+        from sleepwalker.observability import events
+        from sleepwalker.observability.metrics import Metrics
+
+        registry, over = CollectorRegistry(), threading.Event()
+        metrics = Metrics.on(registry)
+        pool = metrics.labels.pool("host", "basic", 0)
+
+        def count():
+            number = 0
+            while not over.is_set():
+                number += 1
+                named = metrics.labels.pool(f"host{number}", "basic", 0)
+                metrics.record(events.LookedUp(named, "hit", 1))
+                metrics.record(events.RequestStarted(pool, "GET"))
+
+        threads = [threading.Thread(target=count) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        codes = []
+        for _ in range(40):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)
+                metrics.labels.pool("host-of-the-child", "basic", 0)
+                metrics.record(events.LookedUp(pool, "miss", 3))
+                text = generate_latest(registry).decode()
+                ok = 'auth="basic",host="host",result="miss"} 3.0' in text
+                os._exit(0 if ok else 3)
+            codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        over.set()
+        for thread in threads:
+            thread.join()
+        print(codes == [0] * 40, sorted(set(codes)))
+        """
+    )
+
+    assert told == ("True [0]\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_what_workers_of_a_prefork_server_count_is_summed(tmp_path: Path) -> None:
+    told, problems = run(
+        """
+        import os
+        from prometheus_client import CollectorRegistry
+        from prometheus_client.multiprocess import MultiProcessCollector
+        from sleepwalker.observability import events, names
+        from sleepwalker.observability.metrics import Metrics
+
+        metrics = Metrics.on(CollectorRegistry())
+        pool = metrics.labels.pool("host", "basic", 0)
+        readers, children = [], []
+        for worker in range(3):
+            told, tell = os.pipe()
+            hold, let_go = os.pipe()
+            child = os.fork()
+            if child == 0:
+                metrics.record(events.RequestStarted(pool, "GET"))
+                metrics.record(events.PoolsChanged(2))
+                metrics.record(events.LookedUp(pool, "hit", 5))
+                os.write(tell, b"x")
+                os.read(hold, 1)
+                os._exit(0)
+            os.read(told, 1)
+            children.append((child, let_go))
+
+        scraped = CollectorRegistry()
+        MultiProcessCollector(scraped)
+        series = {"host": "host", "auth": "basic"}
+        print(scraped.get_sample_value(names.POOLS))
+        print(scraped.get_sample_value(names.IN_FLIGHT, series))
+        print(scraped.get_sample_value(names.POOL_LOOKUPS, {**series, "result": "hit"}))
+        for child, let_go in children:
+            os.write(let_go, b"x")
+            os.waitpid(child, 0)
+        """,
+        {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+    )
+
+    assert (told.split(), problems) == (["6.0", "3.0", "15.0"], "")

@@ -1,0 +1,668 @@
+"""Secrets are taken out of URLs, headers, requests, responses and texts, however they are written.
+
+Rules:
+
+1. Secrets are planted, in any letter case and encoding, and looked for as they are.
+2. What is no secret is still there afterwards.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+from requests.auth import HTTPBasicAuth
+
+from sleepwalker.exceptions import ReadTimeout
+from sleepwalker.observability.redaction import (
+    DEFAULT,
+    HEADERS,
+    PARAMETERS,
+    REDACTED,
+    WORDS,
+    LowerError,
+    Redaction,
+    causes,
+)
+from tests.planting import everything_in, found, new_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# What a planted secret may be made of: all that may stand unencoded in a query or in userinfo.
+LEGAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$'()*+,"
+SECRETS = st.text(LEGAL, min_size=4, max_size=24).map(lambda tail: f"S3CRET{tail}X")
+SEPARATORS = ("", "-", "_", ".")
+
+
+@st.composite
+def recased(draw: st.DrawFn, name: str) -> str:
+    """Write a name in any letter case."""
+    return "".join(c.upper() if draw(st.booleans()) else c.lower() for c in name)
+
+
+@st.composite
+def parameter_names(draw: st.DrawFn) -> str:
+    """Write the name of a secret parameter: one of the known, or one that holds a known word."""
+    word = draw(st.sampled_from([*sorted(PARAMETERS), *WORDS, "key"]))
+    if word in {*WORDS, "key"}:
+        prefix = draw(st.sampled_from(["", "x", "X-Amz", "my", "user"]))
+        word = prefix + draw(st.sampled_from(SEPARATORS)) + word
+    return draw(recased(word))
+
+
+@st.composite
+def encoded(draw: st.DrawFn, name: str) -> str:
+    """Percent-encode any of a name's characters, some of them twice."""
+    ways = [lambda c: c, lambda c: f"%{ord(c):02x}", lambda c: f"%{ord(c):02X}"]
+    ways.append(lambda c: f"%25{ord(c):02X}")
+    return "".join(draw(st.sampled_from(ways))(c) for c in name)
+
+
+# URLs
+
+
+@given(st.data(), SECRETS)
+def test_a_secret_parameter_is_taken_out_of_a_url_however_its_name_is_written(
+    data: st.DataObject, secret: str
+) -> None:
+    name = data.draw(parameter_names().flatmap(encoded))
+    before, after = data.draw(st.sampled_from([("?", "&"), ("?page=2&", "#"), ("?a;", ";")]))
+
+    shown = DEFAULT.url(f"https://host.example/books{before}{name}={secret}{after}size=9")
+
+    assert secret not in shown
+    assert shown.startswith(f"https://host.example/books{before}{name}={REDACTED}")
+    assert ("size=9" in shown) == (after != "#")
+
+
+@given(SECRETS, SECRETS)
+def test_userinfo_is_taken_out_of_a_url(user: str, password: str) -> None:
+    shown = DEFAULT.url(f"https://{user}:{password}@host.example:8443/books?page=2")
+
+    assert shown == f"https://{REDACTED}:{REDACTED}@host.example:8443/books?page=2"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://key@host.example/", f"https://{REDACTED}:{REDACTED}@host.example/"),
+        ("https://a@b:c@host.example/", f"https://{REDACTED}:{REDACTED}@host.example/"),
+        ("HTTPS://u:p@HOST.example/", f"https://{REDACTED}:{REDACTED}@HOST.example/"),
+        ("https://u:p@[::1]:8443/", f"https://{REDACTED}:{REDACTED}@[::1]:8443/"),
+        ("ftp://u:p@host.example/", f"ftp://{REDACTED}:{REDACTED}@host.example/"),
+        ("socks5://u:p@host.example", f"socks5://{REDACTED}:{REDACTED}@host.example"),
+        ("https://host.example/#access_token=abc", "https://host.example/"),
+        ("/books?token=abc", f"/books?token={REDACTED}"),
+        ("?token=abc", f"?token={REDACTED}"),
+        ("https://host.example?token=abc", f"https://host.example?token={REDACTED}"),
+        ("https://h/?token=", f"https://h/?token={REDACTED}"),
+        ("https://h/?token=a=b", f"https://h/?token={REDACTED}"),
+        ("https://h/?tokens[]=a&tokens[]=b", f"https://h/?tokens[]={REDACTED}&tokens[]={REDACTED}"),
+        ("https://h/?a=b?token=abc", f"https://h/?a=b?token={REDACTED}"),
+        ("https://h/?Signature=abc&Expires=17", f"https://h/?Signature={REDACTED}&Expires=17"),
+        (
+            "https://h/b?X-Amz-Credential=AK%2Fs3&X-Amz-Date=2&X-Amz-Signature=s",
+            f"https://h/b?X-Amz-Credential={REDACTED}&X-Amz-Date=2&X-Amz-Signature={REDACTED}",
+        ),
+        ("https://h/?X-Amz-Security-Token=t", f"https://h/?X-Amz-Security-Token={REDACTED}"),
+        ("https://h/?sv=2&sig=abc&se=3", f"https://h/?sv=2&sig={REDACTED}&se=3"),
+        ("https://h/?AWSAccessKeyId=abc", f"https://h/?AWSAccessKeyId={REDACTED}"),
+        ("https://h/?X-Goog-Signature=abc", f"https://h/?X-Goog-Signature={REDACTED}"),
+        ("https://[::1/?token=abc", REDACTED),
+    ],
+)
+def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
+    assert DEFAULT.url(url) == shown
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "https://other.example/?token={}",
+        "/login?access_token={}&x=1",
+        "https://u:{}@other.example/",
+        "a=1&api_key={}",
+    ],
+)
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_url_within_a_value_is_shown_without_its_secrets(inner: str, times: int) -> None:
+    secret = new_secret()
+    value = inner.format(secret)
+    for _ in range(times):
+        value = quote(value, safe="")
+
+    assert found(secret, DEFAULT.url(f"https://host.example/?next={value}&page=2")) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://host.example/books?page=2&size=9",
+        "https://host.example:8443/a%20b/;v=1?q=token&sort=-date",
+        "https://host.example/books?next=%2Fbooks%3Fpage%3D3",
+        "https://host.example/passwords/token",
+        "https://[2001:db8::1]/",
+        "/books?page=2",
+        "https://host.example/?token",
+        "",
+    ],
+)
+def test_a_url_without_secrets_is_shown_as_it_is(url: str) -> None:
+    assert DEFAULT.url(url) == url
+
+
+@given(st.data(), SECRETS)
+def test_a_url_that_is_shown_stays_as_it_is_when_it_is_shown_again(
+    data: st.DataObject, secret: str
+) -> None:
+    name = data.draw(parameter_names())
+    shown = DEFAULT.url(f"https://{secret}@host.example/?{name}={secret}&page=2")
+
+    assert DEFAULT.url(shown) == shown
+    assert DEFAULT.text(shown) == shown
+
+
+# Headers
+
+
+@given(st.data(), SECRETS)
+def test_a_secret_header_is_taken_out_however_its_name_is_written(
+    data: st.DataObject, secret: str
+) -> None:
+    known = st.sampled_from(sorted(HEADERS))
+    composed = st.builds(
+        lambda prefix, separator, word: f"{prefix}{separator}{word}",
+        st.sampled_from(["X", "Api", "Ocp-Apim-Subscription", "My"]),
+        st.sampled_from(SEPARATORS),
+        st.sampled_from([*WORDS, "key"]),
+    )
+    name = data.draw((known | composed).flatmap(recased))
+
+    shown = DEFAULT.headers({name: secret, "Accept": "application/json"})
+
+    assert dict(shown) == {name: REDACTED, "Accept": "application/json"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "Proxy-Authorization",
+        "Cookie",
+        "Set-Cookie",
+        "X-Api-Key",
+        "X-API-KEY",
+        "apikey",
+        "Api_Key",
+        "X-Auth-Token",
+        "X-Vault-Token",
+        "X-CSRF-Token",
+        "X-Amz-Security-Token",
+        "X-Forwarded-Authorization",
+        "X-Session-Id",
+        "X-Goog-Iap-Jwt-Assertion",
+        "Signature",
+        "Idempotency-Key",
+    ],
+)
+def test_these_headers_are_secret(name: str) -> None:
+    assert DEFAULT.secret_header(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Accept", "Content-Type", "ETag", "User-Agent", "traceparent", "X-Request-Id", "Retry-After"],
+)
+def test_these_headers_are_not(name: str) -> None:
+    assert not DEFAULT.secret_header(name)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://host.example/next?token={}",
+        "/next?token={}",
+        "https://user:{}@host.example/",
+        '<https://host.example/?page=2&api_key={}>; rel="next"',
+        "0; url=/next?token={}",
+    ],
+)
+def test_a_url_in_any_header_is_shown_without_its_secrets(value: str) -> None:
+    secret = new_secret()
+
+    shown = DEFAULT.headers({"Location": value.format(secret), "Link": value.format(secret)})
+
+    assert [text for text in shown.values() if found(secret, text)] == []
+
+
+def test_header_values_that_are_bytes_are_shown_as_text() -> None:
+    assert dict(DEFAULT.headers({"X-Api-Key": b"abc", "X-Name": b"caf\xe9"})) == {
+        "X-Api-Key": REDACTED,
+        "X-Name": "café",
+    }
+
+
+def test_no_headers_are_no_headers() -> None:
+    assert dict(DEFAULT.headers(None)) == {}
+
+
+# Texts
+
+
+@given(st.data(), SECRETS)
+def test_a_secret_is_taken_out_of_a_url_in_the_middle_of_a_text(
+    data: st.DataObject, secret: str
+) -> None:
+    name = data.draw(parameter_names())
+    place = data.draw(
+        st.sampled_from(
+            [
+                "GET https://host.example/?{name}={secret} failed",
+                "at (https://host.example/?page=2&{name}={secret})",
+                "Max retries exceeded with url: /?{name}={secret} (Caused by ...)",
+                "'https://user:{secret}@host.example/'",
+                "proxy http://{secret}@proxy.example:3128 says no",
+                '<a href="https://host.example/?{name}={secret}">',
+            ]
+        )
+    )
+
+    shown = DEFAULT.text(place.format(name=name, secret=secret))
+
+    assert secret not in shown
+    # Nor is any part of it that a quote or bracket set apart.
+    assert "S3CRET" not in shown
+    assert not any(part in shown for part in secret.replace(")", "'").split("'") if len(part) > 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nothing to hide",
+        "see https://host.example/books?page=2 and https://other.example/",
+        "a=b&c=d",
+        "if x == y: token",
+        "the token was refused",
+    ],
+)
+def test_a_text_without_secrets_is_shown_as_it_is(text: str) -> None:
+    assert DEFAULT.text(text) == text
+
+
+@given(secret=st.text(min_size=8, max_size=40), before=st.text(), after=st.text())
+def test_a_known_secret_is_taken_out_of_any_text(secret: str, before: str, after: str) -> None:
+    shown = DEFAULT.text(f"{before}{secret}{after}", (secret,))
+
+    assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "token {} expired",
+        "x%3D{}%26y",
+        r"line\n{}\n",
+        r'{{"token":"\u0026{}"}}',
+        "prefix{}suffix",
+    ],
+)
+def test_a_known_token_is_taken_out_whatever_stands_around_it(text: str) -> None:
+    secret = new_secret()
+
+    assert found(secret, DEFAULT.text(text.format(secret), (secret,))) is None
+
+
+def test_a_short_secret_is_taken_out_as_a_word_only() -> None:
+    shown = DEFAULT.text("the latest test of tests", ("test",))
+
+    assert shown == f"the latest {REDACTED} of tests"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "= " + "?" * 65_000,
+        "= " + "?a" * 32_000,
+        "= " + "&a" * 32_000,
+        "a." * 32_000 + " ://",
+        "a://" * 16_000,
+        "https://h/?u=" + "%25" * 21_000 + "3D",
+        "https://h/" + "?a=%3D" * 10_000,
+    ],
+    ids=lambda text: text[:8],
+)
+def test_a_hostile_text_of_64_kb_does_not_take_long(text: str) -> None:
+    started = time.process_time()
+
+    DEFAULT.text(text)
+
+    assert time.process_time() - started < 1.0
+
+
+@pytest.mark.parametrize("innermost", ["x=1", "token=abc", "https://u:p@h/"])
+def test_a_url_nested_in_itself_many_times_does_not_take_long(innermost: str) -> None:
+    url = innermost
+    for _ in range(40):
+        url = f"https://h.example/?a={quote(url, safe='')}"
+        started = time.process_time()
+        DEFAULT.url(url)
+        assert time.process_time() - started < 0.5
+
+
+# Secrets of a request, and requests that may be shown
+
+
+def request(
+    headers: dict[str, str | bytes] | None = None, url: str = "https://host.example/"
+) -> requests.PreparedRequest:
+    """Make a prepared request."""
+    return requests.Request("POST", url, headers=headers, data="a body").prepare()
+
+
+def basic(user: str, password: str, encoding: str = "utf-8") -> str:
+    """Make the header of a Basic credential."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode(encoding)).decode()
+
+
+@pytest.mark.parametrize(
+    ("prepared", "secrets"),
+    [
+        (request({"Authorization": "Bearer abcdef"}), {"Bearer abcdef", "abcdef"}),
+        (request({"authorization": "abcdef"}), {"abcdef"}),
+        (request({"X-Api-Key": b"abcdef"}), {"abcdef"}),
+        (
+            request({"Authorization": basic("somebody", "hunter22")}),
+            {basic("somebody", "hunter22"), "somebody:hunter22", "somebody", "hunter22"},
+        ),
+        (
+            request({"Authorization": basic("somebody", "hun:ter22").replace(" ", "  ")}),
+            {"somebody:hun:ter22", "somebody", "hun:ter22"},
+        ),
+        (request({"Authorization": basic("", "pässwort", "latin-1")}), {"pässwort"}),
+        (request({"Cookie": "sid=abcdef; theme=dark"}), {"abcdef", "sid=abcdef; theme=dark"}),
+        (request(url="https://somebody:hunter%2022@h/"), {"hunter%2022", "hunter 22"}),
+        (request(url="https://h/?page=2&token=ab%2Bcd&sig=e+f+g"), {"ab%2Bcd", "ab+cd", "e f g"}),
+        (request(url="https://h/?page=2;token=abcdef&a=b?sig=ghijkl"), {"abcdef", "ghijkl"}),
+    ],
+)
+def test_the_secrets_of_a_request_are_known_in_the_forms_they_have(
+    prepared: requests.PreparedRequest, secrets: set[str]
+) -> None:
+    assert secrets - set(DEFAULT.secrets(prepared)) == set()
+
+
+@pytest.mark.parametrize(
+    "form", [str, quote_plus, lambda s: quote(s, safe=""), lambda s: json.dumps(s)[1:-1]]
+)
+def test_the_secrets_of_a_request_are_known_in_the_forms_they_may_come_back_in(
+    form: Callable[[str], str],
+) -> None:
+    secret = 'p"ss wörd/+='
+
+    known = DEFAULT.secrets(request({"Authorization": basic("somebody", secret)}))
+
+    assert form(secret) in known
+
+
+def test_longer_secrets_come_first_so_that_no_end_of_one_is_left() -> None:
+    known = DEFAULT.secrets(request({"Authorization": "Bearer abcdef", "Cookie": "a=abcd"}))
+
+    assert list(known) == sorted(known, key=len, reverse=True)
+    assert DEFAULT.text("abcdef", known) == REDACTED
+
+
+def test_values_of_other_parameters_and_headers_are_no_secrets() -> None:
+    prepared = request({"Accept": "text/plain", "Cookie": "a=four"}, "https://h/?page=many&token=x")
+
+    assert {"text/plain", "many"}.isdisjoint(DEFAULT.secrets(prepared))
+    assert "four" in DEFAULT.secrets(prepared)
+
+
+@pytest.mark.parametrize("nothing", [None, object(), requests.PreparedRequest()])
+def test_what_is_no_request_has_no_secrets(nothing: Any) -> None:
+    assert DEFAULT.secrets(nothing) == ()
+
+
+def test_values_too_short_to_be_looked_for_are_no_secrets() -> None:
+    known = DEFAULT.secrets(request({"Cookie": "a=1; b=abc", "Accept": "text/plain"}))
+
+    assert {"1", "abc"}.isdisjoint(known)
+    assert "a=1; b=abc" in known
+
+
+def test_a_request_that_may_be_shown_has_no_secret_no_body_and_no_hooks() -> None:
+    secret = new_secret()
+    prepared = request(
+        {"Authorization": f"Bearer {secret}", "Cookie": secret, "Accept": "text/plain"},
+        f"https://{secret}@host.example/books?page=2&token={secret}#{secret}",
+    )
+    prepared.hooks["response"].append(lambda *_, **__: None)
+
+    shown = DEFAULT.request(prepared)
+
+    assert shown is not None
+    assert shown is not prepared
+    assert (shown.method, shown.body) == ("POST", None)
+    assert shown.url == f"https://{REDACTED}:{REDACTED}@host.example/books?page=2&token={REDACTED}"
+    assert shown.headers["Accept"] == "text/plain"
+    assert [text for text in everything_in(shown) if found(secret, text)] == []
+    assert prepared.headers["Authorization"] == f"Bearer {secret}"
+    assert DEFAULT.request(None) is None
+
+
+# Responses
+
+
+def response(
+    prepared: requests.PreparedRequest | None = None, body: bytes = b"", **headers: str
+) -> requests.Response:
+    """Make a response."""
+    made = requests.Response()
+    made.status_code = 401
+    made.reason = "Unauthorized"
+    made.url = "https://host.example/"
+    made.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    made.encoding = "utf-8"
+    made.request = prepared  # type: ignore[assignment]
+    made._content = body  # noqa: SLF001 - `requests` has no public way to give a response its body
+    return made
+
+
+def test_a_response_that_may_be_shown_has_no_secret_in_any_place() -> None:
+    secret = new_secret()
+    prepared = request(
+        {"Authorization": f"Bearer {secret}"}, f"https://host.example/?token={secret}"
+    )
+    raw = response(
+        prepared,
+        f'{{"error": "{secret} is not valid", "page": 2}}'.encode(),
+        Set_Cookie=f"sid={secret}",
+        Location=f"https://host.example/?token={secret}",
+        X_Echo=f"Bearer {secret}",
+        WWW_Authenticate=f'Bearer error_description="token {secret} expired"',
+        Content_Type="application/json",
+    )
+    raw.reason = f"Unauthorized {secret}"
+    raw.url = f"https://{secret}@host.example/?token={secret}"
+    raw.history = [response(prepared, secret.encode(), Set_Cookie=secret)]
+    raw.cookies.set("sid", secret)
+
+    shown = DEFAULT.response(raw)
+
+    assert shown is not None
+    assert [text for text in everything_in(shown) if found(secret, text)] == []
+    assert shown.status_code == 401
+    assert shown.reason == f"Unauthorized {REDACTED}"
+    assert shown.json() == {"error": f"{REDACTED} is not valid", "page": 2}
+    assert shown.headers["Content-Type"] == "application/json"
+    assert len(shown.history) == 1
+    assert raw.headers["X-Echo"] == f"Bearer {secret}"
+    assert secret in raw.text
+    assert DEFAULT.response(None) is None
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda secret: json.dumps({"password": secret}).encode(),
+        lambda secret: json.dumps({"password": secret}, ensure_ascii=False).encode(),
+        lambda secret: f"<p>{secret}</p>".encode(),
+        lambda secret: f"password={quote(secret, safe='')}&x=1".encode(),
+        lambda secret: f"password={quote_plus(secret)}&x=1".encode(),
+    ],
+)
+def test_a_password_is_taken_out_of_a_body_however_it_is_written(
+    written: Callable[[str], bytes],
+) -> None:
+    secret = f'p"ss wörd {new_secret()}'
+    raw = response(request({"Authorization": basic("somebody", secret)}), written(secret))
+
+    shown = DEFAULT.response(raw)
+
+    assert shown is not None
+    assert found(secret, shown.text) is None
+    if b"{" in written(secret):
+        assert shown.json() == {"password": REDACTED}
+
+
+def test_a_body_that_is_no_text_is_shown_byte_for_byte() -> None:
+    body = bytes(range(256)) * 4
+    shown = DEFAULT.response(response(request({"Authorization": "Bearer no-such"}), body))
+
+    assert shown is not None
+    assert shown.content == body
+
+
+def test_what_was_not_read_of_a_stream_is_not_read_to_be_shown() -> None:
+    raw = response()
+    raw._content = False  # noqa: SLF001 - as `requests` marks what is not read yet
+
+    shown = DEFAULT.response(raw)
+
+    assert shown is not None
+    assert shown.content == b""
+    assert raw._content is False  # noqa: SLF001 - see above
+
+
+# What users add
+
+
+def test_users_add_headers_and_parameters() -> None:
+    redaction = Redaction(headers=["X-Account"], parameters=["Account-No"])
+
+    shown = redaction.url("https://h/?account_no=7&ACCOUNT-NO=7&%61ccountno=7&page=2")
+
+    assert shown == (
+        f"https://h/?account_no={REDACTED}&ACCOUNT-NO={REDACTED}&%61ccountno={REDACTED}&page=2"
+    )
+    assert dict(redaction.headers({"x-account": "7", "X-Page": "2"})) == {
+        "x-account": REDACTED,
+        "X-Page": "2",
+    }
+    assert redaction.secret_header("Authorization")
+    assert redaction.secret_parameter("token")
+    assert not DEFAULT.secret_header("X-Account")
+
+
+def test_users_rewrite_paths_that_hold_account_numbers() -> None:
+    redaction = Redaction(path=lambda path: path.replace("4711", "{account}"))
+
+    assert redaction.url("https://h/accounts/4711?page=2") == "https://h/accounts/{account}?page=2"
+    assert redaction.text("at https://h/accounts/4711 now") == "at https://h/accounts/{account} now"
+
+
+@pytest.mark.parametrize("path", [lambda _: 1 / 0, lambda _: (_ for _ in ()).throw(KeyError)])
+def test_a_rewriter_that_fails_shows_nothing_of_the_path_and_fails_nothing(
+    path: Callable[[str], str],
+) -> None:
+    shown = Redaction(path=path).url("https://h/accounts/4711?page=2")
+
+    assert "4711" not in shown
+    assert shown.startswith("https://h/")
+
+
+def test_a_redaction_says_how_much_users_added_and_not_what() -> None:
+    redaction = Redaction(headers=["X-Account", "Cookie"], parameters=["account"])
+
+    assert repr(redaction) == "<Redaction 1 headers and 1 parameters of the user's>"
+
+
+# Causes
+
+
+def test_an_exception_without_a_secret_stays_a_cause_itself() -> None:
+    error = OSError(111, "Connection refused")
+
+    assert DEFAULT.cause(error, ("abcdefgh",)) is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.ConnectionError("refused"),
+        ReadTimeout("stalled", request=request(), response=response()),
+        KeyError("login failed", HTTPBasicAuth("somebody", "hunter22")),
+    ],
+)
+def test_an_exception_that_carries_nothing_secret_stays_a_cause_itself(error: Exception) -> None:
+    assert DEFAULT.cause(error, ("abcdefgh",)) is error
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda secret: KeyError("login failed", HTTPBasicAuth("somebody", secret)),
+        lambda secret: KeyError("login failed", {"auth": HTTPBasicAuth("somebody", secret)}),
+        lambda secret: KeyError(f"login with {secret} failed"),
+        lambda secret: OSError(2, "No such file", f"/secrets/{secret}"),
+        lambda secret: requests.ConnectionError(
+            "refused", request=request({"Authorization": f"Bearer {secret}"})
+        ),
+        lambda secret: requests.HTTPError("no", response=response(Set_Cookie=secret)),
+        lambda secret: RuntimeError("outer", KeyError(secret)),
+    ],
+)
+def test_an_exception_that_holds_a_secret_has_a_stand_in(
+    make: Callable[[str], Exception],
+) -> None:
+    secret = new_secret()
+    error = make(secret)
+
+    shown = DEFAULT.cause(error, (secret,))
+
+    assert isinstance(shown, LowerError)
+    assert type(error).__name__ in str(shown)
+    assert [text for text in everything_in(shown) if found(secret, text)] == []
+
+
+def test_a_secret_in_the_cause_of_a_cause_has_a_stand_in_too() -> None:
+    secret = new_secret()
+    error = RuntimeError("outer")
+    error.__cause__ = KeyError(secret)
+
+    shown = DEFAULT.cause(error, (secret,))
+
+    assert [text for text in everything_in(shown) if found(secret, text)] == []
+
+
+def test_causes_are_followed_once_each_and_not_without_end() -> None:
+    one, other = KeyError("one"), KeyError("other")
+    one.__cause__, other.__cause__ = other, one
+    chain: BaseException = KeyError(0)
+    for number in range(1, 100):
+        above = KeyError(number)
+        above.__cause__, chain = chain, above
+
+    assert list(causes(one)) == [one, other]
+    assert list(causes(one, outside=other)) == [one]
+    assert len(list(causes(chain))) == 16
