@@ -1,7 +1,8 @@
-"""JSON as it goes out: an encoder for more types than json's own, and errors that say where."""
+"""JSON: an encoder for more types than json's own, with errors that say where; a strict decoder."""
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import datetime as dt
 import decimal
@@ -13,9 +14,10 @@ import types
 import uuid
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from sleepwalker.exceptions import EncodeError
+from sleepwalker.exceptions import ConfigurationError, EncodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +47,7 @@ class JsonEncoder(json.JSONEncoder):
 
     :param encoding: how bytes are decoded
     :raises EncodeError: (a `TypeError`) for what can't be encoded, naming its type and place
+    :raises ConfigurationError: for an `encoding` that there isn't
     """
 
     def __init__(
@@ -69,11 +72,19 @@ class JsonEncoder(json.JSONEncoder):
             indent=indent,
             separators=separators,
         )
+        try:
+            codecs.lookup(encoding)
+        except (LookupError, TypeError):
+            msg = f"encoding must be the name of a text encoding such as 'utf-8', not {encoding!r}"
+            raise ConfigurationError(msg) from None
         self.encoding = encoding
         self._users_default = default
 
     def default(self, o: Any) -> Any:
-        """A plain form of an object that json doesn't know."""
+        """A plain form of an object that json doesn't know.
+
+        :raises EncodeError: when there is none
+        """
         if self._users_default is not None:
             try:
                 return self._users_default(o)
@@ -85,9 +96,12 @@ class JsonEncoder(json.JSONEncoder):
         if not isinstance(o, type) and callable(getattr(o, "to_dict", None)):
             return o.to_dict()
         if isinstance(o, _CODE):
-            raise TypeError
+            raise _unencodable(o)
         if dataclasses.is_dataclass(o):
-            return {f.name: getattr(o, f.name) for f in dataclasses.fields(o)}
+            try:
+                return {f.name: getattr(o, f.name) for f in dataclasses.fields(o)}
+            except AttributeError:  # a slot that was never filled
+                raise _unencodable(o) from None
         if isinstance(o, enum.Enum):
             return o.value
         if isinstance(o, dt.date | dt.time):
@@ -100,7 +114,7 @@ class JsonEncoder(json.JSONEncoder):
             try:
                 return o.decode(self.encoding)
             except UnicodeDecodeError:
-                raise TypeError from None
+                raise _unencodable(o) from None
         if isinstance(o, Mapping):
             return dict(o)
         if isinstance(o, AbstractSet):
@@ -111,15 +125,13 @@ class JsonEncoder(json.JSONEncoder):
         try:
             return vars(o)
         except TypeError:
-            raise TypeError from None
+            raise _unencodable(o) from None
 
     def iterencode(self, o: Any, _one_shot: bool = False) -> Any:
         """Encode piece by piece; as `encode`, with errors of our tree."""
         failure = None
         try:
             yield from super().iterencode(o, _one_shot)
-        except EncodeError:
-            raise
         except (TypeError, ValueError, RecursionError) as error:
             failure = error
         if failure is not None:
@@ -144,7 +156,7 @@ class JsonEncoder(json.JSONEncoder):
         except RecursionError:
             return EncodeError("something in the value, deeply nested, can't be encoded as JSON")
         if what is None:
-            return EncodeError(f"the value can't be encoded as JSON: {type(error).__name__}")
+            return EncodeError(f"the value can't be encoded as JSON ({type(error).__name__})")
         return EncodeError(f"{what} at {where} can't be encoded as JSON")
 
     def _offender(self, o: Any, path: str, above: list[Any]) -> tuple[str, str | None]:  # noqa: C901, PLR0911, PLR0912 - one rule a line
@@ -182,6 +194,24 @@ class JsonEncoder(json.JSONEncoder):
         except (TypeError, ValueError):
             return path, f"an object of type {type(o).__name__}"
         return self._offender(plain, path, above)
+
+
+def _unencodable(o: object) -> EncodeError:
+    return EncodeError(f"an object of type {type(o).__name__} can't be encoded as JSON")
+
+
+def decode(body: bytes, charset: str | None = None) -> Any:
+    """The value in a JSON document.
+
+    :param charset: the one that the document's media type names; by default UTF-8, or UTF-16 or
+        UTF-32 where the first bytes say so (RFC 8259 knows only UTF-8, but others are about)
+    :raises ValueError: when it is not JSON, or not text in that charset
+    """
+    if charset is not None:
+        # A charset that there isn't says nothing.
+        with suppress(LookupError):
+            return json.loads(body.decode(charset).removeprefix("\ufeff"))
+    return json.loads(body)
 
 
 def encode(value: Any, encoder: type[json.JSONEncoder] = JsonEncoder) -> bytes:

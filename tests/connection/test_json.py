@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import collections
 import dataclasses
 import datetime as dt
@@ -23,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sleepwalker import Connection
-from sleepwalker.connection._json import JsonEncoder, encode
+from sleepwalker.connection._json import JsonEncoder, decode, encode
 from sleepwalker.exceptions import EncodeError
 from tests.planting import everything_in, found, new_secret
 
@@ -422,3 +423,53 @@ def test_a_value_may_stand_in_several_places(make: Callable[[], Any]) -> None:
     shared = make()
 
     assert JsonEncoder().encode([shared, {"a": shared}])
+
+
+# By hand
+
+
+@pytest.mark.parametrize("value", [object(), len, b"\xff"])
+def test_the_default_of_an_encoder_names_the_type_that_it_does_not_know(value: Any) -> None:
+    class Own(JsonEncoder):
+        def default(self, o: Any) -> Any:
+            return super().default(o)
+
+    for encoder in (JsonEncoder(), Own()):
+        with pytest.raises(EncodeError, match=f"an object of type {type(value).__name__} can't"):
+            encoder.default(value)
+    with pytest.raises(EncodeError, match=rf"type {type(value).__name__} at \$\[1\] can't"):
+        Own().encode([1, value])
+
+
+def test_a_slot_that_was_never_filled_is_named_by_its_object_and_place() -> None:
+    @dataclasses.dataclass(slots=True)
+    class Half:
+        title: str
+
+    half = object.__new__(Half)
+    with pytest.raises(EncodeError, match=r"type Half at \$\.book can't be encoded"):
+        JsonEncoder().encode({"book": half})
+
+
+# What comes in
+
+
+@pytest.mark.parametrize("charset", [None, "utf-8", "UTF-8", "no-such-charset"])
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+def test_json_is_utf_8_with_a_byte_order_mark_or_without(charset: str | None, mark: bytes) -> None:
+    assert decode(mark + '{"n": "Müller"}'.encode(), charset) == {"n": "Müller"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-32-be"])
+def test_other_unicode_encodings_are_seen_by_their_first_bytes(encoding: str) -> None:
+    assert decode('{"n": "Müller"}'.encode(encoding)) == {"n": "Müller"}
+
+
+def test_a_charset_that_is_named_is_taken_at_its_word() -> None:
+    assert decode('{"n": "Müller"}'.encode("latin-1"), "iso-8859-1") == {"n": "Müller"}
+
+
+def test_what_is_not_text_in_its_charset_is_not_json() -> None:
+    for charset in (None, "utf-8"):
+        with pytest.raises(UnicodeDecodeError):
+            decode('{"n": "Müller"}'.encode("latin-1"), charset)
