@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from sleepwalker.resilience.policy import Policy
 
 
+LONGEST = 2_000_000.0
+"""Seconds (23 days): sockets count milliseconds in 31 bits, and refuse to wait for longer."""
+
+
 class Timeout(NamedTuple):
     """A caller's `timeout`: seconds for connecting and for each read; `None`: the policy's own."""
 
@@ -63,9 +67,9 @@ class Timeouts:
         self._given["read"], read = _setting("read", call, conn, policy)
         left = max(deadline.remaining(), 0.001)
         self._by_deadline = {"connect": left < connect, "read": left < read}
-        self.connect = min(connect, left)
-        self.read = min(read, left)
-        self.read_of_body = read
+        self.connect = min(connect, left, LONGEST)
+        self.read = min(read, left, LONGEST)
+        self.read_of_body = min(read, LONGEST)
         self.deadline = deadline
 
     def connect_error(self, what: str) -> TimeoutError:

@@ -105,6 +105,9 @@ class Policy:
 
         :raises ConfigurationError: for an unknown key, or a value that can never work
         """
+        if not isinstance(settings, Mapping):
+            msg = f"a policy is made from a mapping of settings, not {type(settings).__name__}"
+            raise ConfigurationError(msg)
         values = dict(settings)
         _refuse_unknown(values, cls, "policy")
         backoff = values.get("backoff")

@@ -8,8 +8,10 @@ from __future__ import annotations
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-_LONGEST = 32
-"""Characters: more than any date or sensible number has."""
+_LONGEST = 33
+"""Characters: as many as the longest date has, ``Wednesday, 09-Nov-94 08:49:37 GMT``."""
+_LONGEST_NUMBER = 32
+"""Digits: more than any sensible number has."""
 
 
 def retry_after(value: str | None, now: float) -> float | None:
@@ -24,7 +26,7 @@ def retry_after(value: str | None, now: float) -> float | None:
     if len(value) > _LONGEST:
         return None
     if value.isascii() and value.isdecimal():
-        return float(value)
+        return float(value) if len(value) <= _LONGEST_NUMBER else None
     try:
         moment = parsedate_to_datetime(value)
         # An HTTP date is in GMT, also where its writer forgot to say so.

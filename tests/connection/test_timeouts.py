@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import socket
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sleepwalker.connection._timeouts import Timeout, Timeouts, deadline_error
+from sleepwalker.connection._timeouts import LONGEST, Timeout, Timeouts, deadline_error
 from sleepwalker.exceptions import (
     ConfigurationError,
     ConnectTimeout,
@@ -189,3 +190,11 @@ def test_a_deadline_without_a_span_is_told_without_one() -> None:
     error = deadline_error(Deadline(5.0, SteppedClock()), WHAT)
 
     assert str(error).startswith(f"{WHAT}: the total deadline has passed; ")
+
+
+def test_what_no_socket_can_wait_for_is_as_long_as_one_can() -> None:
+    made = timeouts(call=1e300, left=None)
+    with socket.socket() as waiting:
+        waiting.settimeout(made.read)
+
+    assert made.connect == made.read == made.read_of_body == LONGEST

@@ -45,6 +45,7 @@ def test_seconds_are_read(value: str, seconds: float) -> None:
         ("Mon, 21 Oct 2024 08:28:30 +0100", 30.0),
         # The obsolete forms that RFC 9110 has every recipient read.
         ("Monday, 21-Oct-24 07:28:30 GMT", 30.0),
+        ("Wednesday, 23-Oct-24 07:28:00 GMT", 2 * 86400.0),
         ("Mon Oct 21 07:28:30 2024", 30.0),
         # GMT is meant, where it is not said too.
         ("Mon, 21 Oct 2024 07:28:30", 30.0),
