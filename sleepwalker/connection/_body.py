@@ -5,6 +5,7 @@ Rules:
 1. A body in memory can be sent again; a file-like one when it can be wound back to where it was;
    an iterator can't, once it was begun.
 2. A body that can't be wound back is never sent again, and never sent in part.
+3. What the caller's own iterator raises while it is sent is known as the caller's.
 """
 
 from __future__ import annotations
@@ -14,18 +15,45 @@ from typing import TYPE_CHECKING, Any
 from sleepwalker.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     import requests
 
 
-def _watched(source: Iterable[Any], failed: Callable[[Exception], None]) -> Iterator[Any]:
-    """The parts of an iterator; what it raises is known as the caller's own."""
-    try:
-        yield from source
-    except Exception as error:
-        failed(error)
-        raise
+class _Parts:
+    """The parts of an iterator, once: whoever goes through them again would send an empty body.
+
+    :param failed: told what the iterator raises
+    """
+
+    def __init__(self, source: Any, failed: Callable[[Exception], None]) -> None:
+        self._source = source
+        self._failed = failed
+        self._begun = False
+
+    def __iter__(self) -> Iterator[Any]:
+        # Not before the first part is asked for: lower layers make ready before they connect.
+        if self._begun:
+            msg = "the body is an iterator and was sent already; it can't be sent again"
+            raise ConfigurationError(msg)
+        self._begun = True
+        try:
+            for part in self._source:
+                yield _checked_part(part)
+        except Exception as error:
+            self._failed(error)
+            raise
+
+
+def _checked_part(part: Any) -> Any:
+    """A part of a body.
+
+    :raises ConfigurationError: when it is neither text nor bytes
+    """
+    if not isinstance(part, str) and not _is_in_memory(part):
+        msg = f"a part of the body must be text or bytes, not {type(part).__name__}"
+        raise ConfigurationError(msg)
+    return part
 
 
 def _is_in_memory(source: object) -> bool:
@@ -54,20 +82,27 @@ class Body:
         source: Any = prepared.body
         self._source = source
         self._position: int | None = None
-        self.rewindable = source is None or isinstance(source, str) or _is_in_memory(source)
-        if not self.rewindable and not hasattr(source, "read") and not hasattr(source, "__iter__"):
+        # A memory map is read as the file that it is too.
+        is_file = hasattr(source, "read")
+        self.rewindable = (
+            source is None or isinstance(source, str) or (not is_file and _is_in_memory(source))
+        )
+        if self.rewindable:
+            return
+        if not is_file and not hasattr(source, "__iter__"):
             msg = (
                 f"the body must be text, bytes, a file or an iterable, not {type(source).__name__}"
             )
             raise ConfigurationError(msg)
-        if not self.rewindable and hasattr(source, "seek") and hasattr(source, "tell"):
+        if hasattr(source, "seek") and hasattr(source, "tell"):
             try:
-                self._position = source.tell()
-                self.rewindable = not hasattr(source, "seekable") or source.seekable()
+                if not hasattr(source, "seekable") or source.seekable():
+                    self._position = source.tell()
+                    self.rewindable = True
             except (OSError, ValueError):  # a pipe, or closed already
                 self._position = None
-        elif not self.rewindable and not hasattr(source, "read") and failed is not None:
-            prepared.body = _watched(source, failed)
+        if not is_file and not self.rewindable and failed is not None:
+            prepared.body = _Parts(source, failed)
 
     def __bool__(self) -> bool:
         return self._source is not None
