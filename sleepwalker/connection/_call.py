@@ -20,12 +20,14 @@ from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 import requests
-from requests.auth import HTTPBasicAuth
+from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 
 from sleepwalker import auth as _auth
 from sleepwalker.exceptions import (
+    AuthError,
     CertificateError,
     ConfigurationError,
     HTTPError,
@@ -71,10 +73,14 @@ if TYPE_CHECKING:
     from ._hop import Hop
 
 UNAUTHORIZED = 401
+SAME_AGAIN = frozenset({307, 308})
+"""Redirects by which a server asks for the very same request elsewhere: it has not done it."""
 LONGEST_URL = 500
 """Characters: how much of a URL a message shows."""
 ERROR_BODY = 64 * 1024
-"""Bytes: how much of a streamed error's body is read for its error."""
+"""Bytes: how much of a streamed error's body is kept for its error."""
+LONGEST_SECRET = 8 * 1024
+"""Bytes: how much of it is looked through beyond that."""
 
 
 Result = TypeVar("Result")
@@ -106,6 +112,10 @@ class Outcome(NamedTuple):
 
 class _StopReplay(Exception):  # noqa: N818 - no error: it stops an auth's replay
     """A replay must not go out; the answer before it is the answer."""
+
+    def __init__(self, answer: requests.Response) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 class Call:
@@ -152,34 +162,35 @@ class Call:
         self._sending: requests.PreparedRequest | None = None
         self._callers_own: Exception | None = None
         """What the caller's own code (a response hook, an iterator) raised while we sent."""
+        self._answered: requests.Response | None = None
+        """The answer that a response hook's `raise_for_status` was about."""
+        self._from_auth: tuple[str, ...] = ()
+        """What an auth of the caller's own kind has put into the request: secret by what it is."""
         self._span: Span
         self._hop: Hop
 
     # --- from start to end -------------------------------------------------------------------
 
-    def run(self, finish: Callable[[requests.Response], Result]) -> Result:
+    def run(self, finish: Callable[[Call, requests.Response], Result]) -> Result:
         """Make the call.
 
         :param finish: makes the caller's result of the response; its errors are the call's
         :raises SleepwalkerException: whatever of the tree applies
         """
-        self._conn._entered()
         try:
+            self._conn._entered()
             return self._run(finish)
         finally:
             self._conn._left()
 
-    def _run(self, finish: Callable[[requests.Response], Result]) -> Result:
-        conn, telemetry = self._conn, self._telemetry
-        pool = conn._pool
-        method = _headers.shown_method(self._method)
-        telemetry.record(events.RequestStarted(pool, method))
-        self._span = self._tracing.start_request(pool, method, self._options.name)
+    def _run(self, finish: Callable[[Call, requests.Response], Result]) -> Result:
+        conn = self._conn
         response, error, outcome = None, None, "cancelled"
         result: Any = None
         token = None
         try:
             try:
+                self._begin()
                 token = self._tracing.enter(self._span)
                 self._hop = prepared(
                     conn,
@@ -196,7 +207,7 @@ class Call:
                 if response is not None:
                     conn.response = response
                     if error is None:
-                        result = finish(response)
+                        result = finish(self, response)
             except SleepwalkerException as raised:
                 error, outcome = self._with_context(raised), _outcome_of(raised)
             except Exception:
@@ -218,6 +229,11 @@ class Call:
         finally:
             # No cycle from the error through its traceback to this frame.
             error = None
+
+    def _begin(self) -> None:
+        pool, method = self._conn._pool, _headers.shown_method(self._method)
+        self._telemetry.record(events.RequestStarted(pool, method))
+        self._span = self._tracing.start_request(pool, method, self._options.name)
 
     @property
     def attempts(self) -> int:
@@ -255,7 +271,7 @@ class Call:
             return error
         if error.request is None and hasattr(self, "_hop"):
             sent = self._attempt.request if self._attempt is not None else None
-            error.request = self._redaction.request(sent or self._hop.prepared, self._secrets())
+            error.request = self._redaction.request(sent or self._hop.prepared, self.secrets())
         error.outcome_unknown = self._lost
         error.attempts = self._attempts
         error.elapsed = self.elapsed
@@ -267,8 +283,10 @@ class Call:
         """The error for a status, made from a copy of the response that may be shown."""
         if self._options.stream and not isinstance(response._content, bytes):
             _read_some(response)
-        shown = self._redaction.response(response, self._secrets())
+        shown = self._redaction.response(response, self.secrets())
         assert shown is not None  # noqa: S101 - None comes only from None
+        if self._options.stream and isinstance(shown._content, bytes):
+            shown._content = shown._content[:ERROR_BODY]
         error = HTTPError.class_for(response.status_code)(shown)
         error.retry_after = failure.retry_after if failure is not None else None
         _note(error, why)
@@ -298,21 +316,25 @@ class Call:
             failed = "other"
         if failed == "status":
             failed = str(status)
-        self._tracing.end(self._span, attributes, error=failed)
-        self._telemetry.record(
-            events.RequestFinished(
-                self._conn._pool,
-                _headers.shown_method(self._method),
-                self._options.name,
-                outcome,
-                self._clock.monotonic() - self._started,
-                self._attempts,
-                self._waited,
-                status,
-                error_type,
-                error is not None and error.outcome_unknown,
+        try:
+            if hasattr(self, "_span"):
+                self._tracing.end(self._span, attributes, error=failed)
+        finally:
+            # Also when an interrupt comes in an exporter: what has begun in the metrics ends there.
+            self._telemetry.record(
+                events.RequestFinished(
+                    self._conn._pool,
+                    _headers.shown_method(self._method),
+                    self._options.name,
+                    outcome,
+                    self._clock.monotonic() - self._started,
+                    self._attempts,
+                    self._waited,
+                    status,
+                    error_type,
+                    error is not None and error.outcome_unknown,
+                )
             )
-        )
 
     # --- attempts ----------------------------------------------------------------------------
 
@@ -339,10 +361,7 @@ class Call:
     def _send(self) -> tuple[requests.Response | None, SleepwalkerException | None]:
         """Send the current hop's request once."""
         hop = self._hop
-        if not self._deadline.allows_attempt():
-            raise deadline_error(
-                self._deadline, f"{self._what()}: before attempt {self._attempts + 1}"
-            )
+        self._refuse_if_late(f"before attempt {self._attempts + 1}")
         request = hop.prepared.copy()
         # `copy` shares the hooks, to which auth objects add theirs.
         request.hooks = {
@@ -352,8 +371,10 @@ class Call:
         if hop.sent:
             hop.body.rewind()
         hop.sent += 1
-        self._callers_own = None
+        self._callers_own = self._answered = None
         self._authenticate(request)
+        # A token may have taken its time.
+        self._refuse_if_late(f"before attempt {self._attempts + 1}")
         self._sending = request
         attempt = self._begin_attempt(request)
         response, error = None, None
@@ -365,18 +386,15 @@ class Call:
                     allow_redirects=False,
                     **{**hop.settings, "stream": self._options.stream},
                 )
-        except _StopReplay:
-            response = self._attempt.response if self._attempt is not None else None
-        except requests.exceptions.HTTPError as raised:
-            # A user's response hook that calls raise_for_status.
-            response, error = self._from_hook(raised)
+        except _StopReplay as stopped:
+            response, error = self._whole(stopped.answer)
         except Exception as raised:
-            if _is_of_requests_auth(raised) and attempt.response is not None:
-                # The challenge is not one that it understands: the 401 is the answer.
-                self._end_attempt("none")
-                return self._from_hook(requests.exceptions.HTTPError(response=attempt.response))
-            error = None if self._callers_own is not None else self._translated(raised)
-            if error is None:
+            answer = self._answer_in(raised)
+            if answer is not None:
+                response, error = self._whole(answer)
+            else:
+                error = None if self._is_callers_own(raised) else self._translated(raised)
+            if response is None and error is None:
                 self._abandon_attempt()
                 if self._callers_own is not None and raised is not self._callers_own:
                     # As it was raised, whatever the layers between have made of it.
@@ -392,21 +410,32 @@ class Call:
         self._end_attempt(names.error_type_of(error) if error is not None else "none")
         return response, error
 
+    def _refuse_if_late(self, when: str) -> None:
+        """Raise when the deadline leaves no time for an attempt."""
+        if not self._deadline.allows_attempt():
+            raise deadline_error(self._deadline, f"{self._what()}: {when}")
+
     def _authenticate(self, request: requests.PreparedRequest) -> None:
         auth = self._hop.auth
         if auth is _auth.ANONYMOUS:
             return
+        known = isinstance(auth, HTTPBasicAuth | _auth.BearerAuth)
+        before = request if known else request.copy()
         try:
             with _deadline.entered(self._deadline):
-                request.prepare_auth(auth, request.url or "")
+                request.prepare_auth(_applied(auth), request.url or "")
         except OSError:
             # An auth that wants to know where a body begins that has no beginning (a pipe).
             if self._hop.body.rewindable or not hasattr(request.body, "tell"):
                 raise
             msg = f"{type(auth).__name__} needs a body that can be rewound"
             raise ConfigurationError(msg) from None
-        if not isinstance(auth, HTTPBasicAuth | _auth.BearerAuth):
+        if not known:
             _headers.checked(request.headers)
+            self._from_auth += (
+                *_headers.added(before.headers, request.headers),
+                *_added_to_query(before.url, request.url),
+            )
 
     def _begin_attempt(self, request: requests.PreparedRequest) -> Attempt:
         hop = self._hop
@@ -442,30 +471,54 @@ class Call:
     def _callers_hook(self, hook: Callable[..., Any]) -> Callable[..., Any]:
         """A response hook whose errors are known as the caller's own."""
 
-        def called(*args: Any, **kwargs: Any) -> Any:
+        def called(response: Any, *args: Any, **kwargs: Any) -> Any:
+            if not self._options.stream and isinstance(response, requests.Response):
+                # As `requests` would after the hooks. Done first, so that a body that doesn't come
+                # is no error of the hook that asks for it.
+                _ = response.content
             try:
-                return hook(*args, **kwargs)
-            except requests.exceptions.HTTPError:
-                raise
+                return hook(response, *args, **kwargs)
             except Exception as error:
-                self._callers_own = error
+                if _says_status_of(error, response):
+                    self._answered = response
+                else:
+                    self._callers_own = error
                 raise
 
         return called
 
-    def _from_hook(
-        self, raised: requests.exceptions.HTTPError
+    def _answer_in(self, raised: Exception) -> requests.Response | None:
+        """The answer that an exception stands for; `None` when it stands for something else.
+
+        A response hook may call `raise_for_status` on what it was given, and `requests`' own auth
+        classes trip over challenges that they don't understand: the 401 is the answer then.
+        """
+        attempt = self._attempt
+        assert attempt is not None  # noqa: S101 - it was sent
+        if self._callers_own is not None:
+            return None
+        if _says_status_of(raised, self._answered):
+            return self._answered
+        if _says_status_of(raised, attempt.response) or _is_of_requests_auth(raised):
+            return attempt.response
+        return None
+
+    def _is_callers_own(self, raised: Exception) -> bool:
+        """Whether an exception is none of the wire's: the caller's code raised it."""
+        if self._callers_own is not None:
+            return True
+        if isinstance(raised, SleepwalkerException) and raised.elapsed is not None:
+            # Of another call, which an auth made within this one.
+            return True
+        # An answer is here, and this error is about another: that of an auth's own request.
+        answered = self._attempt is not None and self._attempt.response is not None
+        return answered and isinstance(raised, requests.exceptions.HTTPError)
+
+    def _whole(
+        self, response: requests.Response
     ) -> tuple[requests.Response | None, SleepwalkerException | None]:
-        if isinstance(raised, HTTPError):
-            # Of a call that the hook made; nobody will read the answer that the hook was given.
-            if self._attempt is not None and self._attempt.response is not None:
-                self._discard(self._attempt.response)
-            return None, raised
-        response = raised.response
-        if not isinstance(response, requests.Response):
-            return None, self._translated(raised)
+        """An answer with its body, which `requests` would have read had nothing been raised."""
         if not self._options.stream:
-            # Which `requests` would have done after the hooks.
             try:
                 _ = response.content
             except requests.exceptions.RequestException as error:
@@ -475,22 +528,15 @@ class Call:
     def _translated(self, raised: Exception) -> SleepwalkerException | None:
         attempt = self._attempt
         assert attempt is not None  # noqa: S101 - it was sent
-        error = translate(
+        return translate(
             raised,
             what=self._what(),
             timeouts=attempt.timeouts,
             maybe_sent=attempt.exchange.maybe_sent,
             redaction=self._redaction,
-            secrets=self._secrets(),
+            secrets=self.secrets(),
             outside=self._outside,
         )
-        if error is None and not attempt.exchange.reached and isinstance(raised, TypeError):
-            url = self._hop.prepared.url or ""
-            proxy = requests.utils.select_proxy(url, self._hop.settings["proxies"])
-            if proxy:
-                # `requests` trips over a proxy's URL that has no host.
-                return URLError(f"{self._what()}: the URL of the proxy can't be used")
-        return error
 
     def _what(self) -> str:
         """The method and URL of the current hop, for messages."""
@@ -500,19 +546,22 @@ class Call:
     def _shown_url(self, url: str | None) -> str:
         """A URL as it may be shown; one that a server gave may hold what an earlier one had."""
         shown = self._redaction.url(url or "")
-        return self._without_secrets(shown) if self._history else shown
+        return self._without_secrets(shown) if self._history or self._from_auth else shown
 
     def _without_secrets(self, text: str) -> str:
-        return self._redaction.text(text, self._secrets())
+        return self._redaction.text(text, self.secrets())
 
-    def _secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> tuple[str, ...]:
         """The secret texts of this call, on all its hops: looked for only when something failed."""
         if not hasattr(self, "_hop"):
             return ()
         sent = [response.request for response in self._history]
         sent.append((self._attempt and self._attempt.request) or self._hop.prepared)
         proxies = self._hop.settings["proxies"].values()
-        found: set[str] = set()
+        found: set[str] = set(self._from_auth)
+        if isinstance(self._hop.auth, HTTPDigestAuth):
+            # Of which the request shows only hashes.
+            found.update(_auth.secrets_of(self._hop.auth))
         for request in sent:
             found.update(self._redaction.secrets(request, *proxies))
         return tuple(sorted(found, key=len, reverse=True))
@@ -537,11 +586,14 @@ class Call:
             return timeout
         if not self._hop.body.rewindable:
             # It would go out empty, and the server would take it for the whole.
-            raise _StopReplay
+            raise _StopReplay(attempt.response)
+        if None in request.headers.values():
+            # An answer to a challenge that could not be made (Digest with an unknown algorithm).
+            raise _StopReplay(attempt.response)
         self._record_auth_retry(attempt)
         self._end_attempt("none")
-        if not self._deadline.allows_attempt():
-            raise deadline_error(self._deadline, f"{self._what()}: before the replay")
+        self._refuse_if_late("before the replay")
+        self._hop.body.rewind()
         replay = self._begin_attempt(request)
         return (replay.timeouts.connect, replay.timeouts.read)
 
@@ -576,12 +628,13 @@ class Call:
                 return False
             self._hop = self._redirects.follow(self._hop, response, location, self._what())
         except SleepwalkerException as refused:
-            refused.response = self._redaction.response(response, self._secrets())
+            refused.response = self._redaction.response(response, self.secrets())
             self._discard(response)
             raise
         self._discard(response)
-        # The server has answered: what may have been lost before is not what this goes on from.
-        self._lost = False
+        if response.status_code not in SAME_AGAIN:
+            # The server has answered: what may have been lost before is not what this goes on from.
+            self._lost = False
         return True
 
     # --- failures ----------------------------------------------------------------------------
@@ -716,6 +769,38 @@ def _note(error: SleepwalkerException, why: str) -> None:
         error.add_note(_NOTES[why])
 
 
+def _applied(auth: Any) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+    """An auth as `requests` applies it, held to its contract."""
+
+    def apply(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        made = auth(request)
+        if not isinstance(made, requests.PreparedRequest):
+            msg = f"{_auth.label(auth)} must return the request, not {type(made).__name__}"
+            raise AuthError(msg)
+        return made
+
+    return apply
+
+
+def _added_to_query(before: str | None, after: str | None) -> set[str]:
+    """The values that were put into a URL's query."""
+    if before == after:
+        return set()
+    values = ({v for _, v in parse_qsl(urlsplit(url or "").query)} for url in (after, before))
+    return next(values) - next(values)
+
+
+def _says_status_of(error: Exception, response: object) -> bool:
+    """Whether an exception is what `raise_for_status` makes of this very answer."""
+    return (
+        isinstance(error, requests.exceptions.HTTPError)
+        and not isinstance(error, SleepwalkerException)
+        and isinstance(response, requests.Response)
+        and error.response is response
+        and response.status_code >= 400
+    )
+
+
 def _is_of_requests_auth(error: Exception) -> bool:
     """Whether `requests`' own auth classes tripped over what a server sent."""
     traceback = error.__traceback__
@@ -733,9 +818,12 @@ def _outcome_of(error: SleepwalkerException) -> str:
 
 
 def _read_some(response: requests.Response) -> None:
-    """Read the beginning of a streamed error's body, and let go of the rest."""
+    """Read the beginning of a streamed error's body, and let go of the rest.
+
+    Somewhat more than is kept: half a secret at the end could not be found.
+    """
     try:
-        body = next(response.iter_content(ERROR_BODY), b"")
+        body = next(response.iter_content(ERROR_BODY + LONGEST_SECRET), b"")
     except requests.exceptions.RequestException:
         body = b""
     finally:

@@ -52,6 +52,8 @@ NO_CONTENT = 204
 Path: TypeAlias = str | os.PathLike[str]
 _JSON_BODY = {"Content-Type": "application/json"}
 _JSON = {"Accept": "application/json"} | _JSON_BODY
+_OF_REQUESTS = {"Accept": "*/*"}
+"""What a session has from the start, and so says nothing of what its user wants."""
 
 
 class Connection:
@@ -332,18 +334,18 @@ class Connection:
             "hooks": hooks,
         }
         if json is not None:
-            if data is not None or files is not None:
+            if data or files:
                 msg = "give one body: data, json or files"
                 raise ConfigurationError(msg)
-            arguments["data"] = _json.encode(json, self.JsonEncoder)
-            arguments["headers"] = _headers.checked(headers, _JSON_BODY)
+            arguments["data"], arguments["files"] = _json.encode(json, self.JsonEncoder), None
+            arguments["headers"] = _headers.checked(headers, self._defaults(_JSON_BODY))
         options = Options(
             timeout=Timeout.of(timeout),
             deadline=None if deadline is None else seconds_of(deadline, "deadline"),
             policy=_checked_policy(policy),
             idempotency_key=idempotency_key,
             idempotent=_checked_idempotent(idempotent),
-            name=name,
+            name=_checked_name(name),
             stream=_flag("stream", stream),
             raise_for_status=_flag("raise_for_status", raise_for_status),
             allow_redirects=_flag("allow_redirects", allow_redirects),
@@ -378,7 +380,7 @@ class Connection:
         arguments = {
             "params": params,
             "data": None if body is None else _json.encode(body, self.JsonEncoder),
-            "headers": _headers.checked(extra_headers, _JSON),
+            "headers": _headers.checked(extra_headers, self._defaults(_JSON)),
         }
         options = Options(
             timeout=Timeout.of(timeout),
@@ -386,24 +388,35 @@ class Connection:
             policy=_checked_policy(policy),
             idempotency_key=idempotency_key,
             idempotent=_checked_idempotent(idempotent),
-            name=name,
+            name=_checked_name(name),
         )
         return Call(self, method, uri, arguments, options).run(self._decoded)
 
-    def _decoded(self, response: requests.Response) -> Any:
+    def _defaults(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Default headers, without those that are common to all requests by the user's will."""
+        common = self.session.headers
+        return {
+            name: value
+            for name, value in headers.items()
+            if common.get(name) in {None, _OF_REQUESTS.get(name)}
+        }
+
+    def _decoded(self, call: Call, response: requests.Response) -> Any:
         """The JSON in a response."""
-        if response.status_code == NO_CONTENT or not response.content:
+        body = response.content
+        if response.status_code == NO_CONTENT or not body:
             return None
         try:
-            return response.json()
+            return _json.decode(body, _headers.charset(response.headers))
         except (ValueError, RecursionError) as error:
-            failure = self._not_json(response, error)
+            failure = self._not_json(response, error, call.secrets())
         raise failure
 
-    def _not_json(self, response: requests.Response, error: Exception) -> DecodeError:
+    def _not_json(
+        self, response: requests.Response, error: Exception, secrets: tuple[str, ...]
+    ) -> DecodeError:
         redaction = self._telemetry.redaction
-        secrets = redaction.secrets(response.request)
-        shown = redaction.response(response)
+        shown = redaction.response(response, secrets)
         kind = response.headers.get("Content-Type", "no content type")
         at = ""
         if isinstance(error, ValueError) and hasattr(error, "lineno"):
@@ -501,8 +514,16 @@ class Connection:
         """A call begins."""
         with self._lock:
             self._in_flight += 1
-        if not _told_of_event_loop:
-            _tell_of_event_loop(self)
+        if not _telemetry.told(events.EventLoopBlocked):
+            self._tell_of_event_loop()
+
+    def _tell_of_event_loop(self) -> None:
+        """Say once for the process that a call blocks a running event loop."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._telemetry.record_once(events.EventLoopBlocked(self._pool))
 
     def _left(self) -> None:
         """A call ends; the last one of a closed connection closes its sockets."""
@@ -607,7 +628,7 @@ def is_ours(conn: object) -> TypeGuard[Connection]:
     return issubclass(type(conn), Connection)
 
 
-def _itself(response: requests.Response) -> requests.Response:
+def _itself(_: Call, response: requests.Response) -> requests.Response:
     return response
 
 
@@ -623,6 +644,13 @@ def _checked_idempotent(value: object) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     msg = f"idempotent must be True, False or None, not {type(value).__name__}"
+    raise ConfigurationError(msg)
+
+
+def _checked_name(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return value
+    msg = "name must be a URL template of few values, such as '/books/{id}'"
     raise ConfigurationError(msg)
 
 
@@ -658,7 +686,7 @@ def _checked_cert(cert: object) -> str | tuple[str, str] | None:
         return None
     parts = cert if isinstance(cert, tuple) else (cert,)
     paths = [os.fspath(p) if isinstance(p, str | os.PathLike) else "" for p in parts]
-    if not all(isinstance(p, str) and p for p in paths) or len(paths) > 2:
+    if not all(isinstance(p, str) and p for p in paths) or len(paths) not in {1, 2}:
         msg = "cert must be the path of a certificate, or a pair of paths (certificate, key)"
         raise ConfigurationError(msg)
     return (paths[0], paths[1]) if isinstance(cert, tuple) and len(paths) == 2 else paths[0]
@@ -680,17 +708,3 @@ def _checked_verify(verify: object) -> bool | str:
         return verify
     msg = f"verify must be True, False or the path of a CA bundle, not {verify!r}"
     raise ConfigurationError(msg)
-
-
-_told_of_event_loop = False
-
-
-def _tell_of_event_loop(conn: Connection) -> None:
-    """Say once for the process that a call blocks a running event loop."""
-    global _told_of_event_loop  # noqa: PLW0603 - once for the process is what it is about
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    _told_of_event_loop = True
-    conn._telemetry.record(events.EventLoopBlocked(conn._pool))

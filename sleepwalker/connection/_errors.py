@@ -160,7 +160,8 @@ def _from_arguments(outer: BaseException, what: str) -> ours.SleepwalkerExceptio
     if isinstance(outer, rq.InvalidHeader):
         return ours.HeaderError(f"{what}: a header can't be sent")
     if isinstance(outer, rq.InvalidURL | rq.InvalidSchema | rq.MissingSchema):
-        return ours.URLError(f"{what}: the URL, or that of the proxy, can't be used")
+        why = f": {outer}" if isinstance(outer, rq.InvalidSchema) else ""
+        return ours.URLError(f"{what}: the URL, or that of the proxy, can't be used{why}")
     if isinstance(outer, rq.TooManyRedirects):
         return ours.TooManyRedirects(f"{what}: too many redirects")
     return None

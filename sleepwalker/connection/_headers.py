@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from email.message import Message
+from typing import TYPE_CHECKING, Any
 
 from requests.structures import CaseInsensitiveDict
 
 from sleepwalker.exceptions import ConfigurationError, HeaderError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_DESCRIBING = ("content-", "date", "host", "transfer-encoding", "accept")
+"""How headers begin that say nothing secret, whoever has put them there."""
+_SHORTEST_WORD = 8
+"""Characters: shorter ones would be found everywhere."""
 _VALUE = re.compile(r"[^\x00\r\n]*")
 
 
@@ -70,6 +78,24 @@ def checked_value(name: str, value: object) -> str | bytes:
         msg = f"the value of header {name} must be Latin-1 text; encode it as bytes or otherwise"
         raise HeaderError(msg)
     return value
+
+
+def charset(headers: Mapping[str, str]) -> str | None:
+    """The charset that a `Content-Type` names, if it names one."""
+    message = Message()
+    message["Content-Type"] = headers.get("Content-Type", "")
+    named = message.get_content_charset()
+    return named if isinstance(named, str) else None
+
+
+def added(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """The values that were put into headers, but for those that describe the request."""
+    for name, value in after.items():
+        if before.get(name) != value and not name.lower().startswith(_DESCRIBING):
+            text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+            yield text
+            # A scheme's name may stand before it.
+            yield from (word for word in text.split() if len(word) >= _SHORTEST_WORD)
 
 
 def error(what: str) -> HeaderError:

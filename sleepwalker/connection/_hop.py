@@ -68,10 +68,8 @@ class Hop:
         self.reached = False
         key = prepared.headers.get(key_header)
         self.keyed = bool(key and key.strip())
-        # A session's own False or path wins over the environment's bundle; True takes it.
-        verify = None if session.verify is True else session.verify
         self.settings = session.merge_environment_settings(
-            prepared.url or "", {}, stream=None, verify=verify, cert=None
+            prepared.url or "", {}, stream=None, verify=None, cert=None
         )
 
     @property

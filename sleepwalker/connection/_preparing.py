@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from sleepwalker import auth as _auth
-from sleepwalker.exceptions import ConfigurationError, SleepwalkerException, URLError
+from sleepwalker.exceptions import (
+    ConfigurationError,
+    HeaderError,
+    SleepwalkerException,
+    URLError,
+)
 
 from . import _headers
 from ._body import Body
@@ -68,6 +73,7 @@ def prepared(
         trouble = _unusable(error, f"{checked_method} {redaction.url(url)}", redaction)
     if made is None:
         raise trouble
+    _check_framing(made)
     if auth is not None:
         auth = _auth.checked(auth)
     elif "Authorization" in headers:
@@ -96,12 +102,25 @@ def prepared(
 def _add_key(headers: CaseInsensitiveDict[Any], name: str, key: str | bool | None) -> None:
     """Put the call's idempotency key into the headers."""
     if key is True:
+        if headers.get(name):
+            # The caller's own: one call made again under it must not become another.
+            return
         key = str(uuid.uuid4())
     if isinstance(key, str) and key:
         headers[name] = _headers.checked_value(name, key)
     elif key is not None and key is not False:
         msg = "idempotency_key must be True, or a text that is not empty"
         raise ConfigurationError(msg)
+
+
+def _check_framing(made: requests.PreparedRequest) -> None:
+    """Raise for a body whose end a server could see in two places (RFC 9112, section 6.2)."""
+    if "Transfer-Encoding" in made.headers and "Content-Length" in made.headers:
+        msg = (
+            "Content-Length and Transfer-Encoding exclude each other: leave both to us (an "
+            "iterator is sent in chunks, anything else with its length)"
+        )
+        raise HeaderError(msg)
 
 
 def _check_hooks(hooks: Any) -> None:

@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import requests
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
+from requests.exceptions import InvalidProxyURL
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ClosedPoolError
+from urllib3.exceptions import ClosedPoolError, HTTPError
 from urllib3.util import SKIP_HEADER
 
 from sleepwalker import auth as _auth
@@ -48,6 +49,8 @@ AGE = 300.0
 """Seconds that a socket is used, give or take `AGE_JITTER`."""
 REPLACED = ("Accept-Encoding", "User-Agent")
 """The headers that lower layers put there when the request has none."""
+MALFORMED = "the URL of the proxy is malformed"
+"""What is said of one that `requests` trips over."""
 INTERIM = 16
 """How many interim answers (1xx) a server may send before its answer."""
 SWITCHING = 101
@@ -137,6 +140,17 @@ class _Lines:
         return getattr(self._stream, name)
 
 
+def _agreed(lengths: set[str]) -> int:
+    """The one length that is given; several, or what is none, are refused (RFC 9112, section 6.3).
+
+    http.client would read until the end of the stream, and take a part for the whole.
+    """
+    if len(lengths) != 1 or not all(each.isascii() and each.isdecimal() for each in lengths):
+        msg = "more than one Content-Length, or none that is a number"
+        raise http.client.HTTPException(msg)
+    return int(lengths.pop())
+
+
 class _Answer(http.client.HTTPResponse):
     """An answer without the interim ones before it.
 
@@ -158,16 +172,10 @@ class _Answer(http.client.HTTPResponse):
             raise http.client.IncompleteRead(b"")
         lengths = self.headers.get_all("Content-Length", ()) if not self.chunked else ()
         if lengths:
-            self._check_lengths({part.strip() for each in lengths for part in each.split(",")})
-
-    def _check_lengths(self, lengths: set[str]) -> None:
-        """Refuse a length that is none, or several (RFC 9112, section 6.3).
-
-        http.client would read until the end of the stream, and take a part for the whole.
-        """
-        if len(lengths) != 1 or not all(each.isascii() and each.isdecimal() for each in lengths):
-            msg = "more than one Content-Length, or none that is a number"
-            raise http.client.HTTPException(msg)
+            agreed = _agreed({part.strip() for each in lengths for part in each.split(",")})
+            if self.length is None:
+                # Said several times in one header, which http.client takes for no length.
+                self.length = agreed
 
     def _begin_behind_interim(self) -> None:
         for _ in range(INTERIM + 1):
@@ -308,12 +316,6 @@ class _Pool:
 
         def close(self) -> None: ...
 
-    def urlopen(self, *args: Any, **kwargs: Any) -> Any:
-        watch = _here.watch
-        if watch is not None:
-            watch.exchange.reached = True
-        return super().urlopen(*args, **kwargs)  # type: ignore[misc]
-
     def drop_stale(self) -> None:
         """Close the idle sockets that would not be used again."""
         pool = self.pool
@@ -402,6 +404,31 @@ class Adapter(HTTPAdapter):
             return host, tls
         # Nor does urllib3 compare host names by itself when the context says not to.
         return host, {} if self._ssl_context.check_hostname else {"assert_hostname": False}
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        watch = _here.watch
+        if watch is not None:
+            # From here on what fails before the first byte was never sent, a proxy's unusable URL
+            # for instance.
+            watch.exchange.reached = True
+        try:
+            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        except (requests.RequestException, HTTPError):
+            raise
+        except (TypeError, ValueError) as error:
+            raise InvalidProxyURL(MALFORMED) from error
+        if watch is not None and not isinstance(pool, _Pool):
+            # SOCKS: its sockets don't tell.
+            watch.exchange.reached = False
+        return pool
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        try:
+            return super().request_url(request, proxies)
+        except ValueError as error:
+            raise InvalidProxyURL(MALFORMED) from error
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         if self._ssl_context is None:
@@ -576,6 +603,14 @@ class Session(requests.Session):
             return super().send(request, **kwargs)
         finally:
             _here.watch = watch
+
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        # A session's own False or path wins over the environment's bundle; True takes it.
+        if verify is None and self.verify is not True:
+            verify = self.verify
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
     def _refuse_plaintext(self, request: requests.PreparedRequest) -> None:
         if (request.url or "").startswith("http://") and _auth.is_plain_secret_header(

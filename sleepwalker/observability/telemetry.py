@@ -92,6 +92,16 @@ class Telemetry:
             except Exception:  # noqa: BLE001 - rule 1
                 self._count_error()
 
+    def record_once(self, event: Event) -> None:
+        """Hand an event of a kind that is told once for the process to every instrument.
+
+        Who has but metrics, which don't count it, leaves it to the next.
+        """
+        tells = any(instrument is not self._metrics for instrument in self._instruments)
+        if tells and type(event) not in _told:
+            _told.add(type(event))
+            self.record(event)
+
     def _count_error(self) -> None:
         if self._metrics is not None:
             # There is nobody left to tell.
@@ -117,6 +127,15 @@ def _checked_observers(observers: Any) -> tuple[Instrument, ...]:
         msg = "observers must be a list of objects with a record(event) method"
         raise ConfigurationError(msg)
     return chosen
+
+
+_told: set[type] = set()
+"""The kinds of event that were told once for the process."""
+
+
+def told(kind: type) -> bool:
+    """Whether an event of a kind that is told once was told already."""
+    return kind in _told
 
 
 _making = threading.RLock()
@@ -164,10 +183,13 @@ def fresh_default() -> Iterator[None]:
     """Let those who configure nothing start anew inside a ``with`` block (for tests)."""
     global _default  # noqa: PLW0603 - see above
     previous, _default = _default, None
+    previously_told = set(_told)
+    _told.clear()
     try:
         yield
     finally:
         _default = previous
+        _told.update(previously_told)
 
 
 def _after_fork_in_child() -> None:

@@ -193,3 +193,23 @@ def test_what_passes_is_one_line_on_the_wire(name: str, value: str | bytes) -> N
 
     assert list(checked) == [name]
     assert not {b"\r", b"\n", b"\0"} & {line[i : i + 1] for i in range(len(line))}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "charset"),
+    [
+        (None, None),
+        ("", None),
+        ("application/json", None),
+        ("application/json; charset=utf-8", "utf-8"),
+        ('text/html; q=1; CHARSET="ISO-8859-1"', "iso-8859-1"),
+        ("application/json; charset=", None),
+        (";;;", None),
+    ],
+)
+def test_a_charset_is_what_the_content_type_names(
+    content_type: str | None, charset: str | None
+) -> None:
+    headers = {} if content_type is None else {"Content-Type": content_type}
+
+    assert (_headers.charset(headers) or None) == charset

@@ -16,6 +16,7 @@ from sleepwalker.exceptions import (
     HTTPProxyAuthenticationRequired,
     PlaintextError,
     ProxyError,
+    URLError,
 )
 from sleepwalker.testing import SkippingClock
 from tests.servers import ForwardProxy, refused_port, respond
@@ -261,3 +262,46 @@ def test_a_password_is_refused_over_plain_http_by_way_of_a_proxy_too(
             conn.request("GET", "/", auth=("user", "secret"))
 
     assert (proxy.connections, server.connections) == ([], [])
+
+
+# Proxies that can't be used
+
+
+@pytest.mark.parametrize(
+    ("proxy", "told"),
+    [
+        ("http://:8", "the URL, or that of the proxy, can't be used"),
+        ("ftp://127.0.0.1:1", "the URL, or that of the proxy, can't be used"),
+        ("http://127.0.0.1:99999", "the URL, or that of the proxy, can't be used"),
+        (f"http://{USER}:{PASSWORD}[x@127.0.0.1:1", "the URL, or that of the proxy, can't be used"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_proxys_url_that_cannot_be_used_is_an_error_of_one_attempt_and_nothing_is_unknown(
+    server: ScriptedServer, proxy: str, told: str, method: str
+) -> None:
+    with Connection(server.url, ANONYMOUS, clock=SkippingClock()) as conn:
+        conn.session.proxies = {"http": proxy}
+        with pytest.raises(URLError) as caught:
+            conn.request(method, "/")
+
+    assert told in str(caught.value)
+    assert PASSWORD not in str(caught.value)
+    assert (caught.value.attempts, caught.value.outcome_unknown) == (1, False)
+    assert server.count() == 0
+
+
+def test_a_socks_proxy_without_what_it_takes_says_what_is_missing(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
+
+    # As `requests` has it where PySocks is not installed, which it may be here.
+    monkeypatch.setattr("requests.adapters.SOCKSProxyManager", missing)
+    with Connection(server.url, ANONYMOUS, clock=SkippingClock()) as conn:
+        conn.session.proxies = {"http": "socks5://127.0.0.1:1"}
+        with pytest.raises(URLError, match="Missing dependencies for SOCKS support") as caught:
+            conn.request("POST", "/")
+
+    assert (caught.value.attempts, caught.value.outcome_unknown) == (1, False)

@@ -816,3 +816,41 @@ def test_one_connection_serves_32_threads_with_exact_counts(make_server: MakeSer
     assert {request.target for request in server.requests} == {
         f"/{turn}?thread={number}" for turn in range(rounds) for number in range(threads)
     }
+
+
+def test_json_is_read_as_utf_8_whatever_a_server_calls_it(
+    conn: Connection, server: ScriptedServer
+) -> None:
+    body = '{"name": "Müller"}'.encode()
+    for kind in ("text/plain", "text/html", "application/json"):
+        server.script(respond(200, {"Content-Type": kind}, body))
+        assert conn.json_request("GET", "/") == {"name": "Müller"}
+    server.script(
+        respond(200, {"Content-Type": "application/json"}, body.decode().encode("cp1252"))
+    )
+    with pytest.raises(DecodeError):
+        conn.json_request("GET", "/")
+
+
+def test_headers_common_to_all_requests_beat_the_defaults_of_json(
+    conn: Connection, server: ScriptedServer
+) -> None:
+    conn.json_request("POST", "/", {})
+    conn.add_headers({"accept": "application/hal+json", "content-type": "application/hal+json"})
+    conn.json_request("POST", "/", {})
+    conn.request("POST", "/", json={})
+    conn.json_request("POST", "/", {}, extra_headers={"Content-Type": "application/x"})
+
+    sent = [(r.headers["Accept"], r.headers["Content-Type"]) for r in server.requests]
+    assert sent == [
+        ("application/json", "application/json"),
+        ("application/hal+json", "application/hal+json"),
+        ("application/hal+json", "application/hal+json"),
+        ("application/hal+json", "application/x"),
+    ]
+
+
+def test_an_empty_body_beside_json_is_none(conn: Connection, server: ScriptedServer) -> None:
+    conn.request("POST", "/", json={"a": 1}, data={}, files={})
+
+    assert server.requests[0].json() == {"a": 1}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from prometheus_client import CollectorRegistry
 
 from sleepwalker import ANONYMOUS, Connection, ConnectionManager, DirectHook
@@ -92,3 +92,47 @@ def test_an_interrupt_while_an_answer_is_awaited_leaves_nothing_in_flight(
 
         assert conn.in_flight == 0
         assert conn.drained(0)
+
+
+class InterruptedAtItsEnd(SpanProcessor):
+    """An exporter that is interrupted, once, as the span of the call ends."""
+
+    def __init__(self) -> None:
+        self.interrupted = 0
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if span.name == "sleepwalker.request" and not self.interrupted:
+            self.interrupted += 1
+            raise KeyboardInterrupt
+
+
+def test_an_interrupt_in_an_exporter_leaves_the_metrics_right(server: ScriptedServer) -> None:
+    registry, processor = CollectorRegistry(), InterruptedAtItsEnd()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    pool = {"host": server.url, "auth": "none"}
+    with Connection(
+        server.url, ANONYMOUS, registry=registry, tracer_provider=provider, logger=False
+    ) as conn:
+        with pytest.raises(KeyboardInterrupt):
+            conn.request("GET", "/")
+
+        assert processor.interrupted == 1
+        assert registry.get_sample_value("sleepwalker_requests_in_flight", pool) == 0
+        ended = {**pool, "method": "GET", "outcome": "success"}
+        count = "sleepwalker_request_duration_seconds_count"
+        assert registry.get_sample_value(count, ended) == 1
+
+
+def test_an_interrupt_as_a_call_begins_leaves_the_metrics_right(server: ScriptedServer) -> None:
+    registry = CollectorRegistry()
+    observer = Interrupting(RequestStarted)
+    pool = {"host": server.url, "auth": "none"}
+    with Connection(server.url, ANONYMOUS, registry=registry, observers=(observer,)) as conn:
+        with pytest.raises(KeyboardInterrupt):
+            conn.request("GET", "/")
+
+        assert registry.get_sample_value("sleepwalker_requests_in_flight", pool) == 0
+        ended = {**pool, "method": "GET", "outcome": "cancelled"}
+        count = "sleepwalker_request_duration_seconds_count"
+        assert registry.get_sample_value(count, ended) == 1

@@ -127,3 +127,13 @@ def test_an_answer_with_two_lengths_is_asked_for_again(
 
     assert Client(server).conn.json_request("GET", "/books/1") == {"id": 1}
     assert server.count() == 2
+
+
+@pytest.mark.parametrize("lengths", [b"Content-Length: 5, 5", b"Content-Length: 5\r\n" * 2])
+def test_one_length_that_is_said_twice_is_that_length(
+    server: ScriptedServer, lengths: bytes
+) -> None:
+    server.script(raw(b"HTTP/1.1 200 OK\r\n" + lengths.strip() + b"\r\n\r\nwhole"))
+
+    assert Client(server).conn.request("GET", "/", timeout=5).content == b"whole"
+    assert server.count() == 1
