@@ -14,6 +14,7 @@ Rules:
 from __future__ import annotations
 
 import copy
+import errno
 import http.client
 import os
 import queue
@@ -264,7 +265,13 @@ class _PlainSocket(_Socket, HTTPConnection):
 
 
 class _TLSSocket(_Socket, HTTPSConnection):
-    pass
+    def connect(self) -> None:
+        super().connect()
+        if isinstance(self.sock, ssl.SSLSocket) and self.sock.version() is None:
+            # The peer was gone before the handshake, upon which `ssl` leaves it out and says
+            # nothing: no byte of ours goes through such a socket.
+            self.close()
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
 
 
 _sockets: weakref.WeakSet[Any] = weakref.WeakSet()

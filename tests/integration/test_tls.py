@@ -5,7 +5,11 @@ Rule: a certificate that is not trusted has let no request through, and is tried
 
 from __future__ import annotations
 
+import select
+import socket
 import ssl
+import struct
+import threading
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +23,12 @@ from sleepwalker.exceptions import (
     CertificateError,
     ConfigurationError,
     ConnectTimeout,
+    ProtocolError,
     SleepwalkerException,
     TLSError,
 )
 from sleepwalker.testing import SkippingClock
+from tests.integration.retrying import Client
 from tests.servers import (
     CertificateAuthority,
     close_in_handshake,
@@ -116,6 +122,19 @@ def test_verify_is_true_when_nothing_is_said(
 
 def test_a_path_object_is_a_path(tls_server: ScriptedServer, ca: CertificateAuthority) -> None:
     assert outcome(tls_server, verify=ca.bundle) == TRUSTED
+
+
+def test_the_session_by_itself_holds_to_the_same_rule(
+    tls_server: ScriptedServer,
+    ca: CertificateAuthority,
+    stranger: CertificateAuthority,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(stranger.bundle))
+    with Connection(tls_server.url, ANONYMOUS, verify=str(ca.bundle)) as conn:
+        assert conn.session.get(tls_server.url).ok
+        with pytest.raises(requests.exceptions.SSLError):
+            conn.session.get(tls_server.url, verify=True)
 
 
 def test_verify_set_on_the_session_later_counts_by_the_same_rule(
@@ -453,3 +472,40 @@ def test_plain_http_at_a_tls_port_and_tls_at_an_http_port_are_errors(
     with conn, pytest.raises(SleepwalkerException):
         conn.json_request("GET", "/")
     assert tls_server.count() == 0
+
+
+def test_a_peer_that_is_gone_before_the_handshake_was_never_sent_anything(
+    ca: CertificateAuthority,
+) -> None:
+    class Late(ssl.SSLContext):
+        """Begins when the peer's reset is here, and known to the socket already."""
+
+        def wrap_socket(self, sock: socket.socket, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+            connected.release()
+            select.select([sock], [], [], 5)
+            sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            return super().wrap_socket(sock, *args, **kwargs)
+
+    connected = threading.Semaphore(0)
+    context = Late(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(ca.bundle)
+    attempts = 3
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def reset_all() -> None:
+            for _ in range(attempts):
+                accepted, _ = listening.accept()
+                assert connected.acquire(timeout=5)
+                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                accepted.close()
+
+        resetting = threading.Thread(target=reset_all)
+        resetting.start()
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        client = Client(url, ssl_context=context, policy=Policy(attempts=attempts))
+        with pytest.raises(ProtocolError) as caught:
+            client.conn.request("POST", "/", data=b"x")
+        resetting.join()
+
+    assert (caught.value.error_type, caught.value.outcome_unknown) == ("reset", False)
+    assert client.retries == {"connect": attempts - 1}
