@@ -57,13 +57,25 @@ class Planned:
         return self._faults.pop(0) if self._faults else None
 
 
+class TellingLedger(Ledger):
+    """A ledger that a test can wait for."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.has_unread = threading.Event()
+
+    def unread(self) -> None:
+        super().unread()
+        self.has_unread.set()
+
+
 class ReviewsHost:
     """The reviews' host, and what a test wants to know of it."""
 
     def __init__(self, ca: CertificateAuthority, *faults: Fault | None) -> None:
         self.planted = Planted(*NAMES)
         self.span_ids: list[str | None] = []
-        self.ledger = Ledger(REVIEWS, self.planted, self.span_ids.append)
+        self.ledger = TellingLedger(REVIEWS, self.planted, self.span_ids.append)
         self.api = Reviews(URLS, self.planted, self.ledger, warm=True)
         self.host = Host(
             self.api,
@@ -258,8 +270,42 @@ def test_a_request_that_arrives_as_a_host_goes_down_is_counted_as_unread(
         assert socket.socket.recv(idle.sock, 1, socket.MSG_PEEK) == b""
         idle.sock.sendall(b"GET /reviews HTTP/1.1\r\n\r\n")
         restart.join()
+        assert host.ledger.has_unread.wait(10)
 
     assert (host.ledger.counts().read, host.ledger.counts().unread) == (1, 1)
+
+
+def test_a_request_held_up_until_the_host_is_back_is_counted_as_unread_too(
+    reviews: Callable[..., ReviewsHost],
+) -> None:
+    host = reviews()
+    with closing(host.connect()) as held_up, closing(host.connect()) as other:
+        host.post(held_up)
+        host.host.restart(0.6, threading.Event())
+        host.post(other)
+        before = host.ledger.counts()
+        held_up.sock.sendall(b"GET /reviews HTTP/1.1\r\n\r\n")
+        assert host.ledger.has_unread.wait(10)
+        after = host.ledger.counts()
+
+    assert (before.read, before.unread, before.open) == (2, 0, 2)
+    assert (after.read, after.unread) == (2, 1)
+
+
+def test_a_host_that_stops_ends_a_connection_that_nobody_closes(
+    reviews: Callable[..., ReviewsHost],
+) -> None:
+    host = reviews()
+    with closing(host.connect()) as old, closing(host.connect()) as new:
+        host.post(old)
+        host.host.restart(0, threading.Event())
+        host.post(new)
+        before = host.ledger.counts()
+        host.host.stop()
+        after = host.ledger.counts()
+
+    assert (before.open, after.open) == (2, 0)
+    assert (after.read, after.unread) == (2, 0)
 
 
 def test_a_client_that_leaves_during_the_handshake_has_asked_for_nothing(

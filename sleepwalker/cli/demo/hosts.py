@@ -4,10 +4,13 @@ Rules:
 
 1. Every request that reaches a host is counted exactly once: as read, or as arrived and unread.
    That is why a fault is drawn when the first bytes are there and before any is read, and why a
-   host that goes down closes its writing side first and looks whether a request still comes.
+   host that goes down closes only its writing side, and watches each connection until the client
+   has sent a last request or closed it: however late that is, for a thread may be held up between
+   looking at its socket and writing to it.
 2. A restart is a real one: the listening socket is closed, connecting is refused, and the same port
    listens again later. Meanwhile a socket that doesn't listen keeps the port from others.
-3. A connection's thread never outlives its host: `stop` wakes and joins them all.
+3. A connection may outlive its listener, for a restart waits for none, but never its host: `stop`
+   ends and joins them all.
 """
 
 from __future__ import annotations
@@ -42,8 +45,6 @@ RESTART = "restart"
 """The fault that is no single exchange's."""
 STALL = 1.3
 """Seconds: how long a stall lasts."""
-LINGER = 0.5
-"""Seconds that a connection of a host that goes down is watched for a last request."""
 PATIENCE = 10.0
 """Seconds for a handshake, and for the rest of a request that has begun."""
 
@@ -73,6 +74,7 @@ class Host:
         self.up = False
         self._planted = planted
         self._listener = _Listener((address, 0), self)
+        self._gone: list[_Listener] = []
         self.address: tuple[str, int] = self._listener.address
         self.url = ledger.url = f"https://{address}:{self.address[1]}"
         self._cookie = planted.new(self.name, COOKIE)
@@ -85,7 +87,7 @@ class Host:
     def restart(self, down: float, stopping: threading.Event) -> None:
         """Go down and come back.
 
-        :param down: seconds to be away, or longer, until the last connection has ended
+        :param down: seconds to be away
         :param stopping: cuts it short
         """
         self.ledger.misbehaved(RESTART)
@@ -94,21 +96,41 @@ class Host:
         with socket.socket() as placeholder:
             placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             placeholder.bind(self.address)
-            back = time.monotonic() + down
-            self._listener.end()
-            stopping.wait(max(back - time.monotonic(), 0.0))
+            self._listener.go_down()
+            stopping.wait(down)
+            self._gone = [gone for gone in (*self._gone, self._listener) if not gone.ended()]
             self._listener = _Listener(self.address, self)
         self.start()
 
     def stop(self) -> None:
-        """Stop listening, and end every connection."""
+        """Stop listening, and end every connection: by now no client has anything to send."""
         self.up = False
         self._listener.stop_listening()
-        self._listener.end()
+        for listener in (*self._gone, self._listener):
+            listener.end()
 
     def cookie(self) -> str:
         """The cookie that a client is given when it comes without one."""
         return self._cookie
+
+
+class _Bell:
+    """What any number of threads can wait for together with a socket, by `select`.
+
+    :ivar sound: becomes readable, for all at once and for good, when the bell is rung
+    """
+
+    def __init__(self) -> None:
+        self.sound, self._rope = socket.socketpair()
+
+    def ring(self) -> None:
+        """Wake them all."""
+        self._rope.close()
+
+    def close(self) -> None:
+        """Take it down, when nobody waits for it any more."""
+        self._rope.close()
+        self.sound.close()
 
 
 class _Listener(socketserver.TCPServer):
@@ -121,9 +143,8 @@ class _Listener(socketserver.TCPServer):
         super().__init__(address, _Exchanges)
         self.host = host
         self.address: tuple[str, int] = self.server_address  # type: ignore[assignment]
-        self.ending = threading.Event()
-        # Its reading end becomes readable for all threads at once when the host goes down.
-        self.wake, self._waker = socket.socketpair()
+        self.going_down = threading.Event()
+        self.down, self.over = _Bell(), _Bell()
         self._accepting = threading.Thread(
             target=self.serve_forever, args=(0.02,), name=f"{host.name} listens", daemon=True
         )
@@ -139,16 +160,26 @@ class _Listener(socketserver.TCPServer):
             self._accepting.join()
         self.server_close()
 
+    def go_down(self) -> None:
+        """Let each connection take no further request when its exchange is over."""
+        self.going_down.set()
+        self.down.ring()
+
+    def ended(self) -> bool:
+        """Whether no connection is left."""
+        if any(thread.is_alive() for thread in self._threads):
+            return False
+        self.down.close()
+        self.over.close()
+        return True
+
     def end(self) -> None:
         """End the connections: each when its exchange is over."""
-        if self.ending.is_set():
-            return
-        self.ending.set()
-        self._waker.send(b".")
+        self.go_down()
+        self.over.ring()
         for thread in self._threads:
             thread.join()
-        self.wake.close()
-        self._waker.close()
+        self.ended()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give an accepted connection a thread."""
@@ -206,13 +237,14 @@ class _Exchanges(BaseHTTPRequestHandler):
 
     def _request_comes(self) -> bool:
         """Wait until a request begins to arrive; `False` when none will."""
-        readable, _, _ = select.select([self.connection, self.server.wake], [], [])
-        if self.connection in readable:
+        server = self.server
+        readable, _, _ = select.select([self.connection, server.down.sound], [], [])
+        if server.down.sound not in readable:
             return self._has_bytes()
         self.connection.shutdown(socket.SHUT_WR)
-        readable, _, _ = select.select([self.connection], [], [], LINGER)
-        if readable and self._has_bytes():
-            self.server.host.ledger.unread()
+        readable, _, _ = select.select([self.connection, server.over.sound], [], [])
+        if self.connection in readable and self._has_bytes():
+            server.host.ledger.unread()
             self._reset()
         return False
 
@@ -240,7 +272,7 @@ class _Exchanges(BaseHTTPRequestHandler):
             return
         if fault is Fault.STALL:
             # Nobody waits for this answer any more, so none is sent.
-            self.server.ending.wait(STALL)
+            self.server.going_down.wait(STALL)
             self._reset()
             return
         self._send(reply)
