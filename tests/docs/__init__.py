@@ -19,4 +19,6 @@ Rules:
 1. A page's blocks run in order, in one namespace and one process of their own; warnings are errors.
 2. The stage's names are not the page's: what a reader sees needs nothing that a reader doesn't see.
 3. Whatever a block prints stands on the page, and nothing else does.
+4. A block can also be typed into a session of Python, line by line, where an empty line ends what
+   is indented: there is none within a class, and one below whatever is followed by more.
 """

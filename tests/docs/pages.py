@@ -127,6 +127,15 @@ def _refuse_unclear(block: Block) -> None:
         raise PageError(message)
 
 
+def typed_by_a_reader(page: str) -> list[Block]:
+    """Give the blocks that a reader types into a Python session."""
+    return [
+        block
+        for block in blocks_of(page)
+        if block.language == "python" and block.kind in {"", "raises"}
+    ]
+
+
 def prose_of(page: str) -> str:
     """Give a page without its fenced blocks and comments."""
     text = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.DOTALL | re.MULTILINE)

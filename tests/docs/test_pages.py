@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import doctest
 import subprocess
 import sys
+from codeop import CommandCompiler
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, RUN, blocks_of, text_of
+from tests.docs.pages import PAGES, ROOT, RUN, blocks_of, text_of, typed_by_a_reader
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+FILE = "import runpy; runpy.run_path('tutorial.py', run_name='__main__')"
+"""Runs the tutorial's blocks as one file."""
+SESSION = """
+import code
+console = code.InteractiveConsole()
+with open("tutorial.py", encoding="utf-8") as file:
+    lines = file.read().splitlines()
+for line in lines:
+    console.push(line)
+"""
+"""Types them into a session."""
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -56,6 +70,66 @@ def test_the_first_screen_of_the_readme_has_the_example_and_the_two_commands() -
     assert "make demo" in first_screen
     assert "make test" in first_screen
     assert len(first_screen.splitlines()) <= 66
+
+
+def error_when_typed(text: str) -> str | None:
+    """Give the first line that a session of Python refuses, or `None`."""
+    compiled = CommandCompiler()
+    typed: list[str] = []
+    for line in [*text.splitlines(), ""]:
+        typed.append(line)
+        try:
+            if compiled("\n".join(typed)) is not None:
+                typed.clear()
+        except SyntaxError:
+            return line
+    return None
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("if one:\n    two\n\nthree\n", None),
+        ("if one:\n    two\nelse:\n    three\n", None),
+        ("if one:\n    two\nthree\n", "three"),
+        ("class One:\n    two = 2\n\n    def three(self): ...\n", "    def three(self): ..."),
+    ],
+)
+def test_a_block_that_a_session_refuses_is_found(text: str, refused: str | None) -> None:
+    assert error_when_typed(text) == refused
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_can_be_typed_into_a_session(page: str) -> None:
+    refused = {
+        block.where: line
+        for block in typed_by_a_reader(page)
+        if (line := error_when_typed(block.text)) is not None
+    }
+
+    assert refused == {}
+
+
+@pytest.mark.parametrize("program", [FILE, SESSION], ids=["a file", "a session"])
+def test_the_tutorial_works_as_one_file_and_as_one_session(tmp_path: Path, program: str) -> None:
+    blocks = blocks_of("docs/tutorial.md")
+    [shop] = [block for block in blocks if block.argument == "bookshop.py"]
+    (tmp_path / "bookshop.py").write_text(shop.text, encoding="utf-8")
+    typed = "\n".join(block.text for block in typed_by_a_reader("docs/tutorial.md"))
+    (tmp_path / "tutorial.py").write_text(typed, encoding="utf-8")
+
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=50,
+    )
+    shown = "".join(block.text for block in blocks if block.kind == "output")
+
+    assert run.stderr == ""
+    assert doctest.OutputChecker().check_output(shown, run.stdout, doctest.ELLIPSIS), run.stdout
 
 
 @pytest.mark.parametrize("page", PAGES)
