@@ -64,7 +64,7 @@ clean: ## remove what these commands made
 
 $(VENV)/ready-demo: pyproject.toml $(PINS) $(VENV)/made-in
 	@echo "Installing what the demo needs into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --constraint $(PINS) --editable '.[cli,otel]'
+	@$(BIN)/python -m pip install --quiet --constraint $(PINS) --editable '.[cli]'
 	@touch $@
 
 $(VENV)/ready-dev: pyproject.toml $(PINS) $(VENV)/made-in

@@ -9,16 +9,21 @@ Rules:
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import importlib.util
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
 HOME = Path.home()  # before a fixture gives the tests another one
@@ -86,12 +91,44 @@ def test_the_development_pins_cover_every_requirement() -> None:
     assert wanted.keys() - pins("dev.txt").keys() == set()
 
 
-def test_the_package_says_that_it_is_typed() -> None:
+def package_folder() -> Path:
+    """Find the package that is tested: this checkout's, or an installed wheel's."""
     spec = importlib.util.find_spec("sleepwalker")
     assert spec is not None
     assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0])
 
-    assert (Path(spec.submodule_search_locations[0]) / "py.typed").is_file()
+
+def distribution_of(module: str) -> str:
+    """Name the distribution that brings a module."""
+    if module.startswith("opentelemetry"):
+        return "opentelemetry-sdk" if "opentelemetry.sdk" in module else "opentelemetry-api"
+    return module.split(".", maxsplit=1)[0].replace("_", "-")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Name the modules that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+
+
+def test_the_extra_cli_brings_all_that_the_command_imports() -> None:
+    imported = {
+        distribution_of(module)
+        for path in (package_folder() / "cli").rglob("*.py")
+        for module in imports_of(path)
+        if module.split(".", maxsplit=1)[0] not in {*sys.stdlib_module_names, "sleepwalker"}
+    }
+
+    assert {"opentelemetry-sdk", "rich", "trustme", "typer"} <= imported
+    assert imported - requirements("core", "cli").keys() == set()
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (package_folder() / "py.typed").is_file()
 
 
 def test_the_console_script_can_be_called() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-INSTALL = "pip install 'sleepwalker[cli,otel]'"
+INSTALL = "pip install '.[cli]'"
 
 
 @contextmanager
@@ -25,5 +25,5 @@ def needed(*modules: str) -> Iterator[None]:
         missing = f"{error.name}."
         for name in modules:
             if missing.startswith(f"{name}."):
-                sys.exit(f"sleepwalker: {name} is not installed; the command needs: {INSTALL}")
+                sys.exit(f"sleepwalker: {name} is not installed; in a checkout, run: {INSTALL}")
         raise

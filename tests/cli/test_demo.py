@@ -288,6 +288,5 @@ def test_without_an_extra_it_says_in_one_line_what_to_install(missing: str) -> N
 
     assert (end.code, end.out) == (1, "")
     assert end.err == (
-        f"sleepwalker: {missing} is not installed; the command needs: "
-        "pip install 'sleepwalker[cli,otel]'\n"
+        f"sleepwalker: {missing} is not installed; in a checkout, run: pip install '.[cli]'\n"
     )
