@@ -148,7 +148,7 @@ def test_without_a_terminal_it_prints_plain_lines_and_proves_every_promise(tmp_p
     for reason in ("timeout", "connect", "protocol", "throttled", "auth"):
         assert re.search(rf"\b{reason} [1-9]", out), reason
     assert re.search(r"^traversal .*ms", out, re.MULTILINE)
-    assert re.search(r"(\d+ )?failed, connected", out)
+    assert re.search(r"ReadyHook failed \d+, connected 1\b", out)
     assert re.search(r"^sleepwalker_attempts_total\{.*\} \d", metrics, re.MULTILINE)
     assert len(needles) == 11
     assert [needle for needle in needles if needle in out + metrics] == []

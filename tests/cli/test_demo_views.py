@@ -12,19 +12,22 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
+from prometheus_client import CollectorRegistry
 from rich.console import Console
 
 from sleepwalker.cli.demo import summary, tree
 from sleepwalker.cli.demo.apis import NAMES, Books
+from sleepwalker.cli.demo.client import DirectoryHook, HostHook
 from sleepwalker.cli.demo.faults import Script
 from sleepwalker.cli.demo.hosts import Host
 from sleepwalker.cli.demo.ledger import HostCounts, Ledger
 from sleepwalker.cli.demo.live import Live
 from sleepwalker.cli.demo.logs import Log
 from sleepwalker.cli.demo.meeting import Matches, Meeting
+from sleepwalker.cli.demo.metrics import Metrics
 from sleepwalker.cli.demo.plain import Plain
 from sleepwalker.cli.demo.planted import COOKIE, Planted
-from sleepwalker.cli.demo.proof import ClientCounts, Evidence, Promise
+from sleepwalker.cli.demo.proof import ClientCounts, Evidence, Promise, promises
 from sleepwalker.cli.demo.run import view_for
 from sleepwalker.cli.demo.scene import Scene, counted, milliseconds
 from sleepwalker.cli.demo.traces import Traces, interest
@@ -142,6 +145,21 @@ def test_the_live_view_shows_hosts_pools_numbers_and_the_log(scene: Scene) -> No
         assert name in text
     assert "books basic GET attempt=49 reason=protocol wait=0.012" in text
     assert "4bf92f3577b34da6a3ce929d0e0e4736" not in text
+
+
+@pytest.mark.parametrize("width", [100, 80, 60, 40])
+def test_the_live_view_shows_the_metrics_url_and_each_count_whole_at_any_width(
+    scene: Scene, width: int
+) -> None:
+    for _ in range(1234):
+        scene.hosts[0].ledger.opened()
+    on = console(width, terminal=False)
+    on.print(Live(on, scene).drawn())
+    text = printed(on)
+
+    assert scene.metrics_url in text
+    assert " down " in text
+    assert " 1234 " in text
 
 
 def test_lines_are_shown_where_there_is_no_terminal_or_a_dumb_one(scene: Scene) -> None:
@@ -345,7 +363,7 @@ def test_a_row_says_in_few_words_what_its_span_was_about(
 
 def test_a_drawn_trace_has_a_bar_where_and_as_long_as_each_span_was() -> None:
     on = console(100, terminal=False)
-    on.print(summary.trace(a_trace(), {"books": "https://127.0.0.1:4711"}, MARKS))
+    on.print(summary.trace(a_trace(), {"books": "https://127.0.0.1:4711"}, MARKS, 100))
     lines = [line.rstrip() for line in printed(on).splitlines()]
 
     assert [" ".join(line.partition(" ms ")[0].split()) for line in lines[-3:]] == [
@@ -360,9 +378,21 @@ def test_a_drawn_trace_has_a_bar_where_and_as_long_as_each_span_was() -> None:
     ]
 
 
+def test_a_drawn_trace_has_no_bars_where_there_is_no_room_but_all_else() -> None:
+    on = console(40, terminal=False)
+    on.print(summary.trace(a_trace(), {"books": "https://127.0.0.1:4711"}, MARKS, 40))
+
+    assert [" ".join(line.split()) for line in printed(on).splitlines()[-4:]] == [
+        "traversal Emma: book, author, 400.0 ms",
+        "reviews, a new review",
+        "├─ GET books read_timeout 200.0 ms",
+        "└─ GET books 200 100.0 ms",
+    ]
+
+
 def test_a_run_without_a_traversal_says_so() -> None:
     on = console(60, terminal=False)
-    on.print(summary.trace([], {}, MARKS))
+    on.print(summary.trace([], {}, MARKS, 60))
 
     assert "No traversal was finished" in printed(on)
 
@@ -425,10 +455,43 @@ def test_the_verdict_marks_each_promise_and_ends_with_the_result(
 ) -> None:
     on = console(terminal=False)
     evidence = Evidence(client=ClientCounts(), hosts=())
-    on.print(summary.verdict(promised, evidence, "in 3 s", MARKS))
+    on.print(summary.verdict(promised, evidence, "in 3 s", MARKS, 100))
     text = " ".join(printed(on).split())
 
     assert [line for line in lines if line not in text] == []
+
+
+@pytest.mark.parametrize("width", [100, 80, 40])
+def test_the_verdict_has_every_sign_and_number_at_any_width(width: int) -> None:
+    on = console(width, terminal=False)
+    promised = promises(Evidence(client=ClientCounts(calls=1_234_567), hosts=()))
+    evidence = Evidence(client=ClientCounts(), hosts=())
+    on.print(summary.verdict(promised, evidence, "in 3 s", MARKS, width))
+    lines = printed(on).splitlines()
+
+    assert [line[0] for line in lines if line[:1] in set("✓✗?")] == [
+        {True: "✓", False: "✗", None: "?"}[promise.kept] for promise in promised
+    ]
+    assert "1,234,567 calls" in printed(on)
+    assert "…" not in "".join(lines[2:])
+
+
+@pytest.mark.parametrize("width", [100, 80, 40])
+def test_the_pools_are_shown_with_what_became_of_every_hook_at_any_width(width: int) -> None:
+    url, registry = "https://127.0.0.1:4711", CollectorRegistry()
+    with ConnectionManager(
+        hooks=[DirectoryHook(), HostHook("*", {url: "reader"}, registry=False)],
+        registry=registry,
+        tracer_provider=False,
+        logger=False,
+    ) as manager:
+        manager.find(url, ("user", "password"))
+    on = console(width, terminal=False)
+    on.print(summary.pools(Metrics(registry), {"books": url}))
+    _, _, head, *rows = printed(on).splitlines()
+    cells = "".join(row[head.index("hooks") :] for row in rows)
+
+    assert cells.replace(" ", "") == "DirectoryHookdeclined1;HostHookconnected1"
 
 
 def test_the_verdict_tells_the_errors_there_were() -> None:
@@ -437,7 +500,7 @@ def test_the_verdict_tells_the_errors_there_were() -> None:
         client=ClientCounts(failures=("HTTPNotFound: no such book",)),
         hosts=(HostCounts(name="books", url="u", errors=("books: KeyError: 'id'",)),),
     )
-    on.print(summary.verdict([BROKEN], evidence, "in 3 s", MARKS))
+    on.print(summary.verdict([BROKEN], evidence, "in 3 s", MARKS, 100))
 
     assert "HTTPNotFound: no such book" in printed(on)
     assert "books: KeyError: 'id'" in printed(on)

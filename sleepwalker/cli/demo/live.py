@@ -37,6 +37,9 @@ LEVELS = {
 }
 """The sign and the style of a log line, by its level; `host` is for what happened to a host."""
 
+NARROW = 4
+"""Columns that a number, or a host's state, has at least."""
+
 
 class Live:
     """Draws the scene again and again, in the same place.
@@ -86,13 +89,16 @@ class Live:
         scene = self._scene
         elapsed = min(scene.elapsed, scene.seconds)
         ending = "finishing" if scene.elapsed >= scene.seconds else f"of {scene.seconds:g} s"
+        what = Text.assemble(("sleepwalker demo  ", "bold"), (scene.settings, "dim"))
+        where = Text(f"metrics at {scene.metrics_url}", "dim")
         first = Table.grid(expand=True, padding=(0, 2))
-        first.add_column()
-        first.add_column(justify="right")
-        first.add_row(
-            Text.assemble(("sleepwalker demo  ", "bold"), (scene.settings, "dim"), no_wrap=True),
-            Text(f"metrics at {scene.metrics_url}", "dim", no_wrap=True),
-        )
+        if what.cell_len + 2 + where.cell_len <= self._console.width:
+            first.add_column()
+            first.add_column(justify="right")
+            first.add_row(what, where)
+        else:
+            first.add_row(what)
+            first.add_row(where)
         second = Table.grid(expand=True, padding=(0, 2))
         second.add_column(ratio=1)
         second.add_column(justify="right", width=15)
@@ -163,14 +169,23 @@ class Live:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=None, expand=True, pad_edge=False, header_style="dim underline")
+    table = Table(
+        box=None, expand=True, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim underline"
+    )
     for index, name in enumerate(columns):
-        table.add_column(name, justify="left" if index < 3 else "right", no_wrap=True)
+        # Where there is too little room, the second gets less of it, and the others all they need.
+        table.add_column(
+            name,
+            justify="left" if index < 3 else "right",
+            no_wrap=index != 1,
+            overflow="ellipsis",
+            min_width=None if index == 1 else NARROW,
+        )
     return table
 
 
 def _pairs(title: str, pairs: list[tuple[str, str]]) -> Text:
-    text = Text(f"{title:<9}", "bold", no_wrap=True, overflow="ellipsis")
+    text = Text(f"{title:<9}", "bold")
     for name, value in pairs:
         text.append(f"{name} ", "dim").append(f"{value}  ", "not bold")
     return text

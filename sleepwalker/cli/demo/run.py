@@ -103,10 +103,10 @@ def run(options: Options, console: Console) -> int:
         if interrupts.signal is not None:
             took += f", cut short by {interrupts.signal.name}"
         console.print(
-            summary.trace(stage.traces.best(), stage.urls, marks),
+            summary.trace(stage.traces.best(), stage.urls, marks, console.width),
             summary.counts(evidence),
             summary.pools(metrics, stage.urls),
-            summary.verdict(promised, evidence, took, marks),
+            summary.verdict(promised, evidence, took, marks, console.width),
         )
     if any(promise.kept is False for promise in promised):
         return BROKEN

@@ -3,7 +3,8 @@
 Rules:
 
 1. The verdict comes last: it is what is on the screen when all is over.
-2. It fits 100 columns, with colours and without.
+2. It fits 100 columns, with colours and without. In fewer, text is folded and bars go; no sign and
+   no number does.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 BAR = 22
 """Columns for a span's bar."""
+WIDE = 80
+"""The width of an output that has room for bars, and for numbers beside what they are about."""
 
 
 class Marks(NamedTuple):
@@ -61,29 +64,33 @@ class Marks(NamedTuple):
         return branches.translate(str.maketrans(tree.LINES, self.lines))
 
 
-def trace(spans: Sequence[ReadableSpan], urls: Mapping[str, str], marks: Marks) -> RenderableType:
-    """One traversal as a tree, with timings."""
+def trace(
+    spans: Sequence[ReadableSpan], urls: Mapping[str, str], marks: Marks, width: int
+) -> RenderableType:
+    """One traversal as a tree, with timings; and with bars, if the output is wide enough."""
     rows = tree.rows(spans, {int(url.rpartition(":")[2]): name for name, url in urls.items()})
     if not rows:
         return Group(_title("No traversal was finished"))
     whole = max(row.begins + row.lasts for row in rows) or 1.0
     table = Table.grid(padding=(0, 1), expand=True)
-    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column(ratio=1, no_wrap=width >= WIDE, overflow="ellipsis")
     table.add_column(justify="right", no_wrap=True)
-    table.add_column(width=BAR, no_wrap=True)
+    if width >= WIDE:
+        table.add_column(width=BAR, no_wrap=True)
     for row in rows:
         failed = "red" if row.failed else ""
         name = row.name.removeprefix(f"{names.INSTRUMENTATION}.")
         detail = row.detail
         if row.name == TRAVERSAL:
             detail = _title_of(spans)
-        table.add_row(
+        cells = [
             Text.assemble(
                 (marks.drawn(row.branches), "dim"), (name, failed or "bold"), " ", (detail, failed)
             ),
-            f"{row.lasts:,.1f} ms",
+            Text(f"{row.lasts:,.1f} ms"),
             Text(_bar(row, whole, marks), failed or "cyan"),
-        )
+        ]
+        table.add_row(*cells[: len(table.columns)])
     return Group(_title(f"One traversal of many, as its trace tells it ({len(rows)} spans)"), table)
 
 
@@ -127,38 +134,32 @@ def counts(evidence: Evidence) -> RenderableType:
 def pools(metrics: Metrics, urls: Mapping[str, str]) -> RenderableType:
     """Each pool's finds, calls, attempts and hook calls, from the metrics."""
     hook_calls = f"{names.HOOK_DURATION}_count"
-    hooks = list(metrics.by(names.LABEL_HOOK, hook_calls))
-    table = _table("pool", "finds", "calls", "attempts", *hooks)
-    for column in table.columns[4:]:
-        column.justify = "left"
+    table = _table("pool", "finds", "calls", "attempts", "hooks")
     for name, url in urls.items():
         for auth in metrics.by(names.LABEL_AUTH, names.POOL_LOOKUPS, host=url):
             pool = {names.LABEL_HOST: url, names.LABEL_AUTH: auth}
+            hooks = {
+                hook: counted(metrics.by(names.LABEL_OUTCOME, hook_calls, hook=hook, **pool))
+                for hook in metrics.by(names.LABEL_HOOK, hook_calls, **pool)
+            }
             table.add_row(
                 f"{name} {auth}",
                 f"{metrics.total(names.POOL_LOOKUPS, **pool):,}",
                 f"{metrics.total(f'{names.REQUEST_DURATION}_count', **pool):,}",
                 f"{metrics.total(names.ATTEMPTS, **pool):,}",
-                *(
-                    _in_words(metrics.by(names.LABEL_OUTCOME, hook_calls, hook=hook, **pool))
-                    for hook in hooks
-                ),
+                "; ".join(f"{hook} {fared}" for hook, fared in hooks.items()),
             )
     return Group(_title("What the client counted, and how its hooks fared"), table)
 
 
-def _in_words(outcomes: Mapping[str, int]) -> str:
-    """Outcomes, with their number where there was more than one."""
-    return ", ".join(f"{n:,} {name}" if n > 1 else name for name, n in outcomes.items())
-
-
 def verdict(
-    promised: Sequence[Promise], evidence: Evidence, took: str, marks: Marks
+    promised: Sequence[Promise], evidence: Evidence, took: str, marks: Marks, width: int
 ) -> RenderableType:
     """The promises, each with its numbers, and whether all were kept."""
     table = Table.grid(padding=(0, 1), expand=True)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, min_width=len(marks.kept))
+    if width >= WIDE:
+        table.add_column()
     table.add_column(ratio=1)
     signs = {
         True: Text(marks.kept, "bold green"),
@@ -167,7 +168,8 @@ def verdict(
     }
     for promise in promised:
         style = "bold red" if promise.kept is False else ""
-        table.add_row(signs[promise.kept], Text(promise.text, style), Text(promise.numbers, "dim"))
+        cells = Text(promise.text, style), Text(promise.numbers, "dim")
+        table.add_row(signs[promise.kept], *(cells if width >= WIDE else [Group(*cells)]))
     errors = [*evidence.client.failures, *(e for host in evidence.hosts for e in host.errors)]
     return Group(
         _title("The promises"),
@@ -199,8 +201,8 @@ def _title(text: str) -> RenderableType:
 
 def _table(first: str, *others: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column(first, no_wrap=True)
+    table.add_column(first, overflow="fold")
     for name in others[:-1]:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column(others[-1])
+    table.add_column(others[-1], overflow="fold")
     return table
