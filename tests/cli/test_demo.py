@@ -274,6 +274,12 @@ def test_it_ends_quietly_when_nobody_reads_its_output() -> None:
     assert (process.returncode, err) == (1, "")
 
 
+def test_without_a_standard_output_it_proves_the_same() -> None:
+    end = ran("--seconds", "1", "--faults", "off", code=f"import sys; sys.stdout = None; {RUN}")
+
+    assert end == (0, "", "")
+
+
 def test_an_option_that_can_not_be_used_is_an_error_that_names_it() -> None:
     end = ran("--faults", "maybe")
 

@@ -43,7 +43,7 @@ GOOD = Evidence(
     matches=Matches(matched=7, read_only=0, attempts_only=3),
     searched=(
         Searched(what="log lines", count=20, with_secrets=0),
-        Searched(what="errors", count=0, with_secrets=0),
+        Searched(what="errors", count=0, with_secrets=0, expected=False),
     ),
 )
 
@@ -162,6 +162,19 @@ def test_promises_that_had_no_occasion_are_neither_kept_nor_broken() -> None:
 
 def test_a_host_that_never_saw_its_own_secret_proves_nothing_of_others() -> None:
     assert with_kept(books(own={**OWN, "cookie": 0}), kept=None) == {COOKIE}
+
+
+@pytest.mark.parametrize("lines", [0, 20])
+def test_a_place_that_was_not_searched_proves_nothing_of_secrets(lines: int) -> None:
+    evidence = replace(
+        GOOD,
+        searched=(
+            Searched(what="log lines", count=lines, with_secrets=0),
+            Searched(what="spans", count=20 - lines, with_secrets=0),
+        ),
+    )
+
+    assert with_kept(evidence, kept=None) == {SECRETS}
 
 
 def test_a_leak_is_a_leak_also_where_a_host_never_saw_its_own() -> None:

@@ -53,7 +53,7 @@ class Log:
         self.with_secrets = 0
         """In how many of them there was a planted secret."""
         self.logger: Any = structlog.wrap_logger(
-            None,
+            structlog.ReturnLogger(),  # of `None` structlog makes one that needs a standard output
             processors=[structlog.processors.add_log_level, self._take],
             wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
             context_class=dict,

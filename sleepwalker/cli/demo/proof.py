@@ -60,6 +60,8 @@ class Searched:
     """In the plural: log lines."""
     count: int
     with_secrets: int
+    expected: bool = True
+    """Whether there is some in every run: if none was searched, something was not looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +198,11 @@ def no_secret_was_told(evidence: Evidence) -> Promise:
     places = ", ".join(_many(s.count, s.what) for s in evidence.searched if s.count)
     return Promise(
         "No planted secret was told",
-        kept=_kept(found == 0, tried=any(searched.count for searched in evidence.searched)),
+        kept=_kept(
+            found == 0,
+            tried=bool(evidence.searched)
+            and all(searched.count for searched in evidence.searched if searched.expected),
+        ),
         numbers=f"{found:,} in {places or 'nothing'}",
     )
 

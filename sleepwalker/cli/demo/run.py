@@ -354,7 +354,7 @@ class _Stage:
             Searched(what="log lines", count=self.log.count, with_secrets=self.log.with_secrets),
             self._searched("metrics", metrics.text.splitlines()),
             Searched(what="spans", count=self.traces.count, with_secrets=self.traces.with_secrets),
-            self._searched("errors", workload.failures),
+            self._searched("errors", workload.failures, expected=False),
         )
         evidence = Evidence(
             client=client,
@@ -365,6 +365,6 @@ class _Stage:
         )
         return evidence, metrics
 
-    def _searched(self, what: str, texts: list[str] | tuple[str, ...]) -> Searched:
+    def _searched(self, what: str, texts: Sequence[str], *, expected: bool = True) -> Searched:
         found = sum(bool(self._planted.found_in(text)) for text in texts)
-        return Searched(what=what, count=len(texts), with_secrets=found)
+        return Searched(what=what, count=len(texts), with_secrets=found, expected=expected)
