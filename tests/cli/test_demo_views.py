@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import ssl
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -160,6 +161,11 @@ def test_the_live_view_shows_the_metrics_url_and_each_count_whole_at_any_width(
     assert scene.metrics_url in text
     assert " down " in text
     assert " 1234 " in text
+
+
+def test_the_settings_are_told_in_words(scene: Scene) -> None:
+    assert scene.settings == "8 threads, faults on, seed 1"
+    assert replace(scene, threads=1, faults=False).settings == "1 thread, faults off, seed 1"
 
 
 def test_lines_are_shown_where_there_is_no_terminal_or_a_dumb_one(scene: Scene) -> None:
@@ -446,7 +452,10 @@ UNTRIED = Promise("Not tried", None, "0 of 0")
         ([BROKEN, BROKEN], ["2 promises were BROKEN, in 3 s"]),
         (
             [KEPT, UNTRIED],
-            ["? Not tried 0 of 0", "No promise was broken, but 1 promise was not tried, in 3 s"],
+            [
+                "? Not tried 0 of 0",
+                "but 1 promise was not tried, in 3 s: run it longer, or with more threads",
+            ],
         ),
     ],
 )

@@ -32,7 +32,7 @@ class Plain:
 
     def __enter__(self) -> Self:
         scene = self._scene
-        self._print(f"sleepwalker demo: {scene.settings}, {scene.seconds:g} seconds")
+        self._print(f"sleepwalker demo: {scene.settings}, {scene.seconds:g} s")
         for host in scene.hosts:
             self._print(f"  {host.name:<8} {host.url}")
         self._print(f"  {'metrics':<8} {scene.metrics_url}")

@@ -44,7 +44,8 @@ class Scene:
     def settings(self) -> str:
         """The options, in words."""
         faults = "on" if self.faults else "off"
-        return f"{self.threads} threads, faults {faults}, seed {self.seed}"
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{threads}, faults {faults}, seed {self.seed}"
 
     @property
     def created(self) -> int:

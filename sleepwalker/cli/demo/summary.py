@@ -189,7 +189,8 @@ def _conclusion(promised: Sequence[Promise], took: str) -> Text:
     if untried:
         word = "promise was" if untried == 1 else "promises were"
         return Text(
-            f"No promise was broken, but {untried} {word} not tried, {took}: run it longer",
+            f"No promise was broken, but {untried} {word} not tried, {took}: run it longer,"
+            " or with more threads",
             "bold yellow",
         )
     return Text(f"All {len(promised)} promises were kept, {took}", "bold green")
