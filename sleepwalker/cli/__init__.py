@@ -2,12 +2,15 @@
 
 - `_app`: options and help; each command's work is in a package or module of its own
 - `_extras`: what to say when an extra is missing
+- `_output`: what becomes of output that can't be written
 - `demo`: `sleepwalker demo`
 
 Importing this needs nothing but the library; the extras are imported when the command runs.
 """
 
 from __future__ import annotations
+
+import signal
 
 from sleepwalker.cli._extras import needed
 
@@ -16,6 +19,9 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the `sleepwalker` command with the process's arguments."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Until a command has something to bring to its end, Ctrl-C just ends the process.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     with needed("rich", "typer"):
         from sleepwalker.cli._app import app  # noqa: PLC0415 - extras
     app()

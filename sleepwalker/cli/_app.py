@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
+import signal
 import sys
+from contextlib import suppress
 from enum import StrEnum
-from typing import Annotated
+from typing import IO, Annotated, cast
 
 import typer
 from rich.console import Console, ConsoleDimensions
 
 from sleepwalker.cli._extras import needed
+from sleepwalker.cli._output import Output, OutputError
 
 app = typer.Typer(
     name="sleepwalker",
@@ -27,6 +29,12 @@ PLAIN_SIZE = (100, 30)
 """Columns and lines where nothing says how large the output is."""
 USAGE = 2
 """The exit code for options that can't be used."""
+UNREAD = 1
+"""The exit code when who read the output has gone."""
+UNWRITTEN = 74
+"""The exit code when the output can't be written, as `sysexits.h` has it."""
+HUNG_UP = 128 + signal.SIGHUP
+"""The exit code when the terminal has gone."""
 
 
 @app.callback()
@@ -58,8 +66,10 @@ def demo(
     ConnectionManager and write reviews, while the hosts answer 503, reset, stall and restart.
     At the end the hosts' own counts are held against the client's.
 
-    Exit code: 0 if every promise was kept, 1 if one was broken, 130 after Ctrl-C (143 after
-    SIGTERM) if none was; the summary comes then too.
+    Exit code: 0 if every promise was kept; 1 if one was broken, or had no occasion to be: a run of
+    one thread needs more than a second or two to try them all. After Ctrl-C the summary comes too,
+    and the code is 130 if none was broken (143 after SIGTERM, 129 after SIGHUP). 2 for options that
+    can't be used, 74 if the output can't be written.
     """
     with needed("opentelemetry.sdk", "trustme"):
         from sleepwalker.cli.demo.run import Options, PortInUseError, run  # noqa: PLC0415 - extras
@@ -72,11 +82,18 @@ def demo(
     except PortInUseError as error:
         typer.echo(f"sleepwalker: {error}", err=True)
         code = USAGE
-    except BrokenPipeError:
-        # Who reads our output has gone (`| head`): there is nobody to tell anything.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+    except OutputError as error:
+        code = _unwritten(error, console)
     raise typer.Exit(code)
+
+
+def _unwritten(error: OutputError, console: Console) -> int:
+    """Say that the output can't be written, if there is anybody to say it to; the exit code."""
+    if error.reader_gone:
+        return UNREAD
+    with suppress(OSError):  # standard error may have gone as well
+        typer.echo(f"sleepwalker: {error}", err=True)
+    return HUNG_UP if console.is_terminal else UNWRITTEN
 
 
 def _console() -> Console:
@@ -84,7 +101,8 @@ def _console() -> Console:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A sign that the output's encoding doesn't have must not end the command.
         sys.stdout.reconfigure(errors="replace")
-    console = Console(highlight=False)
+    file = None if sys.stdout is None else cast("IO[str]", Output(sys.stdout))
+    console = Console(file=file, highlight=False)
     if not console.is_terminal or console.is_dumb_terminal:
         console.size = ConsoleDimensions(*shutil.get_terminal_size(PLAIN_SIZE))
     return console

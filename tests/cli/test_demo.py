@@ -20,15 +20,16 @@ import termios
 import threading
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 PROMISES = 11
+FULL = Path("/dev/full")
 NUMBERS = re.compile(r"^ *\d+\.\d s  [\d,]+ calls \(", re.MULTILINE)
 """A plain line with numbers."""
 BUSY = re.compile(r"[1-9]\d+ reviews")
@@ -62,6 +63,17 @@ client.HostHook = Leaking
 {RUN}
 """
 """The demo with a client that tells each host the others' header."""
+
+INTERRUPTED_IMPORTS = f"""
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "sleepwalker.cli.demo.run":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+{RUN}
+"""
+"""The demo with a Ctrl-C before it has begun."""
 
 TAKE_AWAY = """
 import sys
@@ -148,7 +160,7 @@ def test_without_a_terminal_it_prints_plain_lines_and_proves_every_promise(tmp_p
     for reason in ("timeout", "connect", "protocol", "throttled", "auth"):
         assert re.search(rf"\b{reason} [1-9]", out), reason
     assert re.search(r"^traversal .*ms", out, re.MULTILINE)
-    assert re.search(r"ReadyHook failed \d+, connected 1\b", out)
+    assert re.search(r"ReadyHook\s+failed\s+\d+,\s+connected\s+1\b", out)
     assert re.search(r"^sleepwalker_attempts_total\{.*\} \d", metrics, re.MULTILINE)
     assert len(needles) == 11
     assert [needle for needle in needles if needle in out + metrics] == []
@@ -185,6 +197,36 @@ def test_being_terminated_ends_it_early_with_the_summary() -> None:
     assert (process.returncode, err) == (143, "")
     assert kept(out) == PROMISES
     assert "cut short by SIGTERM" in out
+
+
+def test_being_hung_up_on_ends_it_early_with_the_summary(tmp_path: Path) -> None:
+    environ = {"TMPDIR": str(tmp_path)}
+    with started("--seconds", "3600", "--faults", "off", environ=environ) as process:
+        read_until(process, BUSY)
+        process.send_signal(signal.SIGHUP)
+        out, err = process.communicate(timeout=50)
+
+    assert (process.returncode, err) == (129, "")
+    assert kept(out) == PROMISES
+    assert "cut short by SIGHUP" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_with_nohup_being_hung_up_on_changes_nothing() -> None:
+    nohup = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); {RUN}"
+    with started("--seconds", "2", "--faults", "off", code=nohup) as process:
+        read_until(process, NUMBERS)
+        process.send_signal(signal.SIGHUP)
+        out, err = process.communicate(timeout=50)
+
+    assert (process.returncode, err) == (0, "")
+    assert f"All {PROMISES} promises were kept" in out
+
+
+def test_ctrl_c_before_it_has_begun_ends_it_without_a_word() -> None:
+    end = ran(code=INTERRUPTED_IMPORTS)
+
+    assert end == (-signal.SIGINT, "", "")
 
 
 def test_a_second_ctrl_c_ends_it_at_once_and_leaves_no_files(tmp_path: Path) -> None:
@@ -240,6 +282,33 @@ def test_on_a_terminal_it_draws_in_place_and_then_proves_every_promise() -> None
     assert kept(plain) == PROMISES
     assert plain.rstrip().splitlines()[-1].startswith(f"All {PROMISES} promises were kept")
     assert max(len(line) for line in plain.splitlines()) <= 100
+
+
+def test_it_ends_when_its_terminal_has_gone_and_leaves_no_files(tmp_path: Path) -> None:
+    controller, terminal = pty.openpty()
+    environ = {"TERM": "xterm-256color", "TMPDIR": str(tmp_path)}
+    with (
+        os.fdopen(terminal, "wb") as out,
+        started("--seconds", "3600", out=out, environ=environ) as process,
+    ):
+        shown = os.read(controller, 1)
+        out.close()
+        os.close(controller)
+        _, err = process.communicate(timeout=50)
+
+    assert shown == b"\x1b"
+    assert process.returncode == 129
+    assert err == "sleepwalker: the output can't be written: Input/output error\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is always full")
+def test_an_output_that_can_not_be_written_is_told_in_one_line() -> None:
+    with FULL.open("wb") as full, started("--seconds", "3600", out=full) as process:
+        _, err = process.communicate(timeout=50)
+
+    assert process.returncode == 74
+    assert err == "sleepwalker: the output can't be written: No space left on device\n"
 
 
 def test_a_client_that_breaks_a_promise_is_found_out() -> None:

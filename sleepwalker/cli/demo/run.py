@@ -3,8 +3,8 @@
 Rules:
 
 1. What was started is stopped, in the reverse order, however the demo ends.
-2. The first Ctrl-C (or SIGTERM) ends the run early: calls that were begun end, and the summary
-   follows. The second one ends it at once.
+2. The first Ctrl-C (or SIGTERM, or SIGHUP unless it is ignored, as by `nohup`) ends the run early:
+   calls that were begun end, and the summary follows. The second one ends it at once.
 3. Nothing of this machine's settings (proxies, netrc, OpenTelemetry's variables) counts.
 """
 
@@ -87,6 +87,7 @@ def run(options: Options, console: Console) -> int:
     :returns: the exit code: 0 when every promise was kept, 1 when one was broken (or, in a run that
         was not cut short, not tried), 128 + the signal's number when the run was cut short
     :raises PortInUseError: when the port for /metrics can't be had
+    :raises OutputError: when the console can't be written to; what was started is stopped then too
     """
     began = time.monotonic()
     with _Interrupts() as interrupts, contextlib.ExitStack() as stack:
@@ -135,7 +136,9 @@ class _Interrupts:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for which in (signal.SIGINT, signal.SIGTERM):
+            for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if which is signal.SIGHUP and signal.getsignal(which) is signal.SIG_IGN:
+                    continue
                 self._previous[which] = signal.signal(which, self._handle)
         return self
 
@@ -145,8 +148,10 @@ class _Interrupts:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.signal is not None:
-            self.urgent.close()
-            os._exit(SIGNALLED + number)
+            try:
+                self.urgent.close()
+            finally:
+                os._exit(SIGNALLED + number)
         self.signal = signal.Signals(number)
         self.event.set()
 
