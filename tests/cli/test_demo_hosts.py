@@ -6,9 +6,11 @@ Rule: the client here is never ours, so that the proof can trust what the hosts 
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import socket
 import ssl
+import struct
 import threading
 from contextlib import closing
 from http.client import HTTPSConnection, RemoteDisconnected
@@ -317,6 +319,23 @@ def test_a_client_that_leaves_during_the_handshake_has_asked_for_nothing(
         host.post(connection)
 
     assert host.ledger.counts().connections == 1
+
+
+def test_a_client_that_is_gone_before_the_handshake_leaves_no_socket(
+    reviews: Callable[..., ReviewsHost],
+) -> None:
+    host = reviews()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        accepted, address = server.accept()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+    host.host._listener.process_request(accepted, address)  # noqa: SLF001 - as if it had come by this
+    host.host.stop()
+    gc.collect()  # where a socket that was left open is told of, and fails the test
+
+    assert accepted.fileno() == -1
+    assert host.ledger.counts().connections == 0
 
 
 def test_an_error_of_the_hosts_own_is_kept_for_the_proof(
