@@ -66,10 +66,10 @@ def demo(
     ConnectionManager and write reviews, while the hosts answer 503, reset, stall and restart.
     At the end the hosts' own counts are held against the client's.
 
-    Exit code: 0 if every promise was kept; 1 if one was broken, or had no occasion to be: a run of
-    one thread needs more than a second or two to try them all. After Ctrl-C the summary comes too,
-    and the code is 130 if none was broken (143 after SIGTERM, 129 after SIGHUP). 2 for options that
-    can't be used, 74 if the output can't be written.
+    Exit code: 0 if every promise was kept; 1 if one was broken, or not tried: a run of a second or
+    two with one thread or two has no occasion for all. After Ctrl-C the summary comes too, and the
+    code is 130 if none was broken (143 after SIGTERM, 129 after SIGHUP). 2 for options that can't
+    be used, 74 if the output can't be written.
     """
     with needed("opentelemetry.sdk", "trustme"):
         from sleepwalker.cli.demo.run import Options, PortInUseError, run  # noqa: PLC0415 - extras

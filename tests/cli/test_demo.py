@@ -349,6 +349,23 @@ def test_without_a_standard_output_it_proves_the_same() -> None:
     assert end == (0, "", "")
 
 
+def test_the_help_tells_every_exit_code_and_what_it_means() -> None:
+    end = ran("--help")
+    text = " ".join(end.out.split())
+
+    assert (end.code, end.err) == (0, "")
+    for told in (
+        "0 if every promise was kept",
+        "1 if one was broken, or not tried",
+        "130 if none was broken",
+        "143 after SIGTERM",
+        "129 after SIGHUP",
+        "2 for options that can't be used",
+        "74 if the output can't be written",
+    ):
+        assert told in text
+
+
 def test_an_option_that_can_not_be_used_is_an_error_that_names_it() -> None:
     end = ran("--faults", "maybe")
 
