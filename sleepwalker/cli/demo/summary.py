@@ -157,7 +157,7 @@ def verdict(
 ) -> RenderableType:
     """The promises, each with its numbers, and whether all were kept."""
     table = Table.grid(padding=(0, 1), expand=True)
-    table.add_column(no_wrap=True, min_width=len(marks.kept))
+    table.add_column(no_wrap=True)
     if width >= WIDE:
         table.add_column()
     table.add_column(ratio=1)
