@@ -546,7 +546,9 @@ class Call:
     def _shown_url(self, url: str | None) -> str:
         """A URL as it may be shown; one that a server gave may hold what an earlier one had."""
         shown = self._redaction.url(url or "")
-        return self._without_secrets(shown) if self._history or self._from_auth else shown
+        if not (self._history or self._from_auth):
+            return shown
+        return self._redaction.text(shown, self.secrets(), rewritten=True)
 
     def _without_secrets(self, text: str) -> str:
         return self._redaction.text(text, self.secrets())

@@ -62,13 +62,18 @@ def translate(
     made = _classify(chain, what, timeouts, maybe_sent=maybe_sent)
     if made is None:
         return None
-    made.args = (redaction.text(made.message, secrets),)
+    before, there, after = made.message.partition(what)
+    # `what` is redacted already: a user's rewriter of paths is not to get it again.
+    parts = (
+        redaction.text(part, secrets, rewritten=part == what) for part in (before, there, after)
+    )
+    made.args = ("".join(parts),)
     root = _root(chain)
     quoting = isinstance(root, ValueError | http.client.HTTPException)
     if quoting and not isinstance(root, OSError) and not str(root).startswith(_HARMLESS):
         made.__cause__ = LowerError(f"{type(root).__module__}.{type(root).__qualname__}")
     else:
-        made.__cause__ = redaction.cause(root, secrets)
+        made.__cause__ = redaction.cause(root, secrets, outside)
     return made
 
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 import base64
 import binascii
 import html
+import inspect
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -148,6 +150,13 @@ class Redaction:
 
     def url(self, url: str) -> str:
         """The URL without userinfo and fragment, its secret parameters' values replaced."""
+        return self._url(url, rewrite=True)
+
+    def _address(self, url: str, secrets: Iterable[str]) -> str:
+        """The same, and without known secrets."""
+        return self.text(self.url(url), secrets, rewritten=True)
+
+    def _url(self, url: str, *, rewrite: bool) -> str:
         try:
             parts = urlsplit(url)
         except ValueError:
@@ -156,7 +165,7 @@ class Redaction:
         if "@" in netloc:
             netloc = f"{REDACTED}:{REDACTED}@{netloc.rpartition('@')[2]}"
         path = parts.path
-        if self._path is not None:
+        if self._path is not None and rewrite:
             try:
                 path = str(self._path(path))
             except Exception:  # noqa: BLE001 - a rewriter that fails must not fail the request
@@ -212,7 +221,7 @@ class Redaction:
         shown = requests.PreparedRequest()
         shown.method = getattr(request, "method", None)
         url = getattr(request, "url", None)
-        shown.url = self.text(self.url(url), secrets) if isinstance(url, str) else None
+        shown.url = self._address(url, secrets) if isinstance(url, str) else None
         shown.headers = self.headers(getattr(request, "headers", None), secrets)  # type: ignore[assignment]
         return shown
 
@@ -229,11 +238,11 @@ class Redaction:
         if response is None:
             return None
         secrets = (*secrets, *self.secrets(getattr(response, "request", None)))
-        secrets = tuple(sorted(set(secrets), key=len, reverse=True))
+        secrets = _longest_first(secrets)
         shown = requests.Response()
         shown.status_code = response.status_code
         shown.reason = self.text(response.reason or "", secrets)
-        shown.url = self.text(self.url(response.url), secrets) if response.url else ""
+        shown.url = self._address(response.url, secrets) if response.url else ""
         shown.headers = self.headers(response.headers, secrets)
         shown.encoding = response.encoding
         shown.elapsed = response.elapsed
@@ -280,13 +289,15 @@ class Redaction:
                 if equals and self.secret_parameter(name):
                     found.update((value, unquote_plus(value)))
         forms = {form for secret in found if len(secret) >= _SHORTEST for form in _forms(secret)}
-        # The longest first, so that no part of a secret is left when another is part of it.
-        return tuple(sorted(forms, key=len, reverse=True))
+        return _longest_first(forms)
 
-    def text(self, text: str, secrets: Iterable[str] = ()) -> str:
-        """Free text without secrets: URLs and queries in it redacted, known secrets taken out."""
+    def text(self, text: str, secrets: Iterable[str] = (), *, rewritten: bool = False) -> str:
+        """Free text without secrets: URLs and queries in it redacted, known secrets taken out.
+
+        :param rewritten: whether it comes from `url`, so that the paths in it are rewritten already
+        """
         if "://" in text:
-            text = _URL.sub(lambda match: self.url(match.group()), text)
+            text = _URL.sub(lambda match: self._url(match.group(), rewrite=not rewritten), text)
         if "//" in text and "@" in text:
             text = _USERINFO.sub(f"//{REDACTED}:{REDACTED}@", text)
         if "=" in text:
@@ -309,20 +320,79 @@ class Redaction:
                 text = re.sub(word, REDACTED, text)
         return text
 
-    def cause(self, error: BaseException, secrets: tuple[str, ...]) -> BaseException:
-        """The exception itself if nothing in its text or attributes is secret, else a stand-in."""
-        text = str(error)
-        clean = self.text(text, secrets)
-        # `requests`' exceptions carry the request with all its headers.
-        carries = (
-            isinstance(error, requests.RequestException)
-            and not isinstance(error, SleepwalkerException)
-            and (error.request is not None or error.response is not None)
-        )
-        if clean == text and not carries and not _shows(error, secrets):
+    def cause(
+        self,
+        error: BaseException,
+        secrets: tuple[str, ...],
+        outside: BaseException | None = None,
+    ) -> BaseException:
+        """The exception itself if nothing in it or behind it is secret, else a stand-in.
+
+        An error of `requests` has one of its own class, with what may be shown of its request and
+        response; any other has a `LowerError`. Neither has a cause or context.
+
+        :param outside: what was being handled when all this began: no cause of it
+        """
+        links = list(causes(error, outside))
+        sent = [self.secrets(request) for link in links for request in _requests_of(link)]
+        secrets = _longest_first((*secrets, *itertools.chain.from_iterable(sent)))
+        if not any(self._carries(link) or _shows(link, secrets) for link in links):
             return error
-        stand_in = LowerError(f"{type(error).__module__}.{type(error).__qualname__}: {clean}")
+        clean = self.text(_told(error), secrets)
+        stand_in: BaseException
+        if type(error).__module__ == requests.exceptions.__name__:
+            stand_in = self._like(error, clean, secrets)
+        else:
+            stand_in = LowerError(f"{type(error).__module__}.{type(error).__qualname__}: {clean}")
         return stand_in.with_traceback(error.__traceback__)
+
+    def _like(self, error: Any, clean: str, secrets: tuple[str, ...]) -> BaseException:
+        """A new error of the same class of `requests`' own."""
+        # Without its constructor: not all of them take a text.
+        cls: type[requests.RequestException] = type(error)
+        like: requests.RequestException = cls.__new__(cls)
+        like.args = (clean,)
+        like.request = self.request(error.request, secrets)
+        given = error.response
+        like.response = self.response(given, secrets) if isinstance(given, _ANSWER) else None
+        if isinstance(like, requests.exceptions.JSONDecodeError):
+            like.msg, like.doc = clean, ""
+            like.pos, like.lineno, like.colno = error.pos, error.lineno, error.colno
+        return like
+
+    def _carries(self, link: BaseException) -> bool:
+        """Whether an exception holds a request or response, or tells a secret by its name."""
+        ours = isinstance(link, SleepwalkerException)
+        # What a call of ours told has its paths rewritten.
+        rewritten = ours and link.attempts > 0  # type: ignore[attr-defined]
+        texts = [_told(link), *getattr(link, "__notes__", ())]
+        for thing in _held_by(link):
+            if isinstance(thing, str):
+                # The body of an answer is in our errors as it came, but for what was sent.
+                texts += () if ours else (thing,)
+            elif _is_exchanged(thing) and not (ours and self._is_shown(thing)):
+                return True
+        return any(self.text(text, rewritten=rewritten) != text for text in texts)
+
+    def _is_shown(self, thing: Any) -> bool:
+        """Whether it is a request or response as `request` and `response` make them."""
+        if isinstance(thing, _ANSWER):
+            whole = thing.raw is None and (thing.request is None or self._is_shown(thing.request))
+        else:
+            whole = isinstance(thing, requests.PreparedRequest) and thing.body is None
+        return (
+            whole
+            and self.text(thing.url or "", rewritten=True) == (thing.url or "")
+            and all(
+                value == REDACTED
+                for name, value in (thing.headers or {}).items()
+                if self.secret_header(name)
+            )
+        )
+
+
+_ANSWER = requests.Response
+_EXCHANGED = (requests.PreparedRequest, requests.Request, requests.Response)
 
 
 class LowerError(Exception):
@@ -346,17 +416,53 @@ def causes(error: BaseException, outside: BaseException | None = None) -> Iterat
         seen.add(id(link))
         yield link
         pending += [getattr(link, "reason", None), *link.args, link.__cause__, link.__context__]
+        pending += link.exceptions if isinstance(link, BaseExceptionGroup) else ()
+
+
+def _longest_first(secrets: Iterable[str]) -> tuple[str, ...]:
+    """In the order to take them out, so that no part of one is left when another is part of it."""
+    return tuple(sorted(set(secrets), key=len, reverse=True))
+
+
+def _told(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an error of the user's that can't tell its own text
+        return ""
+
+
+def _held_by(error: BaseException) -> Iterator[Any]:
+    """What an exception has in its arguments and attributes, also in a list or mapping there."""
+    for held in (*error.args, *vars(error).values()):
+        if isinstance(held, Mapping):
+            yield from held.values()
+        elif isinstance(held, list | tuple):
+            yield from held
+        else:
+            yield held
+
+
+def _is_exchanged(thing: object) -> bool:
+    """Whether it is a request or response, of `requests` or of a library like it."""
+    # Statically: no code of a user's object runs because we look at it.
+    return isinstance(thing, _EXCHANGED) or any(
+        inspect.getattr_static(thing, name, None) is not None for name in ("headers", "request")
+    )
+
+
+def _requests_of(error: BaseException) -> Iterator[Any]:
+    """The requests of `requests` in an exception, those of its responses too."""
+    for thing in _held_by(error):
+        if isinstance(thing, _EXCHANGED):
+            yield getattr(thing, "request", thing)
 
 
 def _shows(error: BaseException, secrets: tuple[str, ...]) -> bool:
-    """Whether an exception's attributes or causes show a secret."""
+    """Whether an exception's text, arguments or attributes show one of these secrets."""
     if not secrets:
         return False
-    for link in causes(error):
-        for text in (str(link), *_reprs_in(link.args, 3), *_reprs_in(vars(link), 3)):
-            if any(secret in text for secret in secrets):
-                return True
-    return False
+    texts = (_told(error), *_reprs_in(error.args, 3), *_reprs_in(vars(error), 3))
+    return any(secret in text for text in texts for secret in secrets)
 
 
 def _reprs_in(thing: Any, depth: int) -> Iterator[str]:

@@ -1404,9 +1404,52 @@ def _(stage: Stage) -> None:
     for hook in (Login(), Past()):
         manager = stage.manager(hook)
         name = type(hook).__name__
-        stage.fails(name, EstablishmentError, manager.find, server.url, ("reader", secret))
+        failure = stage.fails(
+            name, EstablishmentError, manager.find, server.url, ("reader", secret)
+        )
+        if isinstance(hook, Past):
+            assert isinstance(failure.__cause__, requests.HTTPError)
+            assert failure.__cause__.response is not None
+            assert failure.__cause__.response.status_code == 403
     assert server.count() == 2
     stage.plant(*(request.text for request in server.requests))
+
+
+@place("hook that tells of its own login by a request")
+def _(stage: Stage) -> None:
+    secret = stage.secret()
+    server = stage.server(lambda r: respond(403, {}, told_in_json(r)))
+    refused = f"https://127.0.0.1:{stage.refused()}"
+    stage.plant(secret)
+
+    class Login(ConnectionHook):
+        """Logs in with a password that only it knows, and says in its own words that it can't."""
+
+        def __init__(self, error: LoginError, *, said: bool) -> None:
+            self._error, self._said = error, said
+
+        def connect(self, host: Any, auth: Any) -> Any:
+            assert auth is ANONYMOUS
+            try:
+                requests.post(
+                    f"{host}/login",
+                    params={"token": secret},
+                    auth=("svc", secret),
+                    verify=str(stage.ca.bundle),
+                    timeout=5,
+                ).raise_for_status()
+            except requests.RequestException as error:
+                self._error.context["response"] = error.response
+                self._error.__dict__["answer"] = error.response
+                if self._said:
+                    raise self._error from error
+                raise self._error  # noqa: B904 - what is behind it is left unsaid
+
+    for host in (server.url, refused):
+        for said in (True, False):
+            manager = stage.manager(Login(LoginError(), said=said))
+            stage.fails(f"{said}", EstablishmentError, manager.find, host, ANONYMOUS)
+    assert server.count() == 2
 
 
 @place("hook that returns no connection")

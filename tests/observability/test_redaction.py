@@ -610,7 +610,9 @@ def test_an_exception_without_a_secret_stays_a_cause_itself() -> None:
     "error",
     [
         requests.ConnectionError("refused"),
-        ReadTimeout("stalled", request=request(), response=response()),
+        ReadTimeout(
+            "stalled", request=DEFAULT.request(request()), response=DEFAULT.response(response())
+        ),
         KeyError("login failed", HTTPBasicAuth("somebody", "hunter22")),
     ],
 )
@@ -640,9 +642,144 @@ def test_an_exception_that_holds_a_secret_has_a_stand_in(
 
     shown = DEFAULT.cause(error, (secret,))
 
-    assert isinstance(shown, LowerError)
-    assert type(error).__name__ in str(shown)
+    assert isinstance(shown, LowerError | requests.RequestException)
+    assert shown is not error
+    assert type(error).__name__ in repr(shown)
     assert [text for text in everything_in(shown) if found(secret, text)] == []
+
+
+class LoginFailedError(Exception):
+    """A hook's own error."""
+
+
+class Refused:
+    """An answer of a library like `requests`, httpx for instance."""
+
+    def __init__(self, secret: str) -> None:
+        self.headers = {"X-Echo": secret}
+
+    def __repr__(self) -> str:
+        return "<Refused>"
+
+
+def exchange(secret: str) -> requests.Response:
+    """Make what a hook gets for a login by `requests`."""
+    prepared = requests.Request(
+        "POST", f"https://h/login?token={secret}", auth=("svc", secret), data={"pw": secret}
+    )
+    return response(prepared.prepare(), b"no", Set_Cookie=f"sid={secret}")
+
+
+def held(name: str, thing: object) -> Exception:
+    """Make a hook's error that has something as an attribute."""
+    error = LoginFailedError("no login")
+    setattr(error, name, thing)
+    return error
+
+
+def because(error: Exception, cause: Exception, *, said: bool = True) -> Exception:
+    """Put a cause behind an error, said or not."""
+    if said:
+        error.__cause__ = cause
+    else:
+        error.__context__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda secret: because(
+            LoginFailedError("no"), requests.HTTPError("403", response=exchange(secret))
+        ),
+        lambda secret: because(
+            LoginFailedError("no"), requests.HTTPError("403", response=exchange(secret)), said=False
+        ),
+        lambda secret: because(
+            LoginFailedError("no"), requests.ConnectionError(f"no answer: /login?token={secret}")
+        ),
+        lambda secret: held("response", exchange(secret)),
+        lambda secret: held("request", exchange(secret).request),
+        lambda secret: held("asked", [requests.Request("GET", "https://h/", auth=("svc", secret))]),
+        lambda secret: held("answers", {"login": exchange(secret)}),
+        lambda secret: held("answer", Refused(secret)),
+        lambda secret: held("url", f"https://svc:{secret}@h/"),
+        lambda secret: LoginFailedError("no login", exchange(secret)),
+        lambda secret: ReadTimeout("stalled", response=exchange(secret)),
+        lambda secret: ReadTimeout("stalled", request=exchange(secret).request),
+        lambda secret: ExceptionGroup("no", [requests.HTTPError("403", response=exchange(secret))]),
+    ],
+)
+def test_an_exception_that_holds_an_exchange_has_a_stand_in_though_nobody_knows_the_secret(
+    make: Callable[[str], Exception],
+) -> None:
+    secret = new_secret()
+    error = make(secret)
+
+    shown = DEFAULT.cause(error, ())
+
+    assert isinstance(shown, LowerError)
+    assert (shown.__cause__, shown.__context__) == (None, None)
+    assert [text for text in everything_in(shown) if found(secret, text)] == []
+
+
+def test_a_note_that_tells_a_secret_has_a_stand_in() -> None:
+    error = LoginFailedError("no")
+    error.add_note("at https://h/?token=abcdef")
+
+    assert isinstance(DEFAULT.cause(error, ()), LowerError)
+
+
+def test_what_was_handled_when_all_began_is_no_reason_for_a_stand_in() -> None:
+    outside = requests.HTTPError("403", response=exchange("abcdefgh"))
+    error = because(OSError(111, "Connection refused"), outside, said=False)
+
+    assert DEFAULT.cause(error, (), outside) is error
+    assert isinstance(DEFAULT.cause(error, ()), LowerError)
+
+
+@pytest.mark.parametrize(
+    "cls", [requests.HTTPError, requests.ConnectionError, requests.exceptions.ReadTimeout]
+)
+def test_an_error_of_requests_has_a_stand_in_of_its_own_class(
+    cls: type[requests.RequestException],
+) -> None:
+    secret = new_secret()
+    error = because(
+        cls(f"403 for https://h/login?token={secret}", response=exchange(secret)), KeyError(secret)
+    )
+
+    shown = DEFAULT.cause(error, ())
+
+    assert type(shown) is cls
+    assert str(shown) == f"403 for https://h/login?token={REDACTED}"
+    assert shown.response is not None
+    assert shown.response.status_code == 401
+    assert shown.request is not None
+    assert shown.request.headers["Authorization"] == REDACTED
+    assert (shown.__cause__, shown.__context__) == (None, None)
+    assert [text for text in everything_in(shown) if found(secret, text)] == []
+
+
+def test_a_decode_error_of_requests_has_a_stand_in_without_the_body() -> None:
+    secret = new_secret()
+    error = requests.exceptions.JSONDecodeError("no JSON", f"token {secret}", 3)
+
+    shown = DEFAULT.cause(error, (secret,))
+
+    assert isinstance(shown, requests.exceptions.JSONDecodeError)
+    assert (shown.doc, shown.pos, shown.lineno, shown.colno) == ("", 3, 1, 4)
+    assert [text for text in everything_in(shown) if found(secret, text)] == []
+
+
+def test_an_exception_that_cannot_tell_its_own_text_is_a_cause_like_any_other() -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    error = MuteError()
+
+    assert DEFAULT.cause(error, ("abcdefgh",)) is error
 
 
 def test_a_secret_in_the_cause_of_a_cause_has_a_stand_in_too() -> None:
