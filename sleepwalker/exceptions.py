@@ -287,6 +287,7 @@ def _portable_response(response: Any) -> requests.Response | None:
     # What the caller has not read (a stream) is not read for a pickle's sake either.
     body = getattr(response, "_content", None)
     portable._content = body[:_PICKLED_BODY] if isinstance(body, bytes) else b""
+    portable._content_consumed = True
     return portable
 
 

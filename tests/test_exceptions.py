@@ -424,6 +424,13 @@ def test_a_pickle_keeps_the_first_64_kib_of_a_body() -> None:
     assert again.response.content == b"x" * 65_536
 
 
+def test_the_response_in_a_pickle_can_be_closed() -> None:
+    state = HTTPNotFound(answer(404))._portable_state()  # noqa: SLF001 - before it is pickled
+
+    with state["response"] as response:
+        assert response.content == b"{}"
+
+
 def test_a_stream_that_nobody_read_is_not_read_for_a_pickle() -> None:
     response = answer(200)
     response._content = False  # noqa: SLF001 - as `requests` marks what is not read yet

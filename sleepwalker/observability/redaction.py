@@ -24,7 +24,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit, url
 import requests
 from requests.structures import CaseInsensitiveDict
 
-from sleepwalker.exceptions import SleepwalkerException
+from sleepwalker.exceptions import ConfigurationError, SleepwalkerException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +34,7 @@ REDACTED = "REDACTED"
 
 HEADERS = frozenset(
     {
+        "auth",
         "authorization",
         "proxy-authorization",
         "authentication-info",
@@ -42,31 +43,49 @@ HEADERS = frozenset(
         "cookie2",
         "set-cookie",
         "set-cookie2",
+        "dpop",
         "x-amz-security-token",
-        "x-goog-iam-authorization-token",
+        "x-auth",
         "x-forwarded-access-token",
+        "x-github-otp",
+        "x-goog-iam-authorization-token",
+        "x-otp",
+        "x-pass",
+        "x-pin",
+        "x-pwd",
+        "x-sig",
     }
 )
 """Headers that are secret whatever stands in them."""
 
 PARAMETERS = frozenset(
     {
+        "appid",
+        "assertion",
         "auth",
         "awsaccesskeyid",
+        "bearer",
+        "clientassertion",
         "code",
         "googleaccessid",
+        "hmac",
         "jwt",
         "key",
+        "oauthverifier",
         "otp",
         "pass",
+        "passcode",
         "pin",
+        "pw",
         "pwd",
+        "samlrequest",
+        "samlresponse",
         "sid",
         "sig",
         "ticket",
     }
 )
-"""Query parameters that are secret, beside those whose names contain one of `WORDS`."""
+"""Query and path parameters that are secret, beside those whose names contain one of `WORDS`."""
 
 WORDS = (
     "accesskey",
@@ -106,8 +125,23 @@ _WORD_BEGINS = (
     r"|(?<=%[0-9a-fA-F]{2}))"
 )
 """Where a word may begin: behind no letter or digit but those of an escape."""
+_ESCAPE = re.compile("%[0-9A-F]{2}")
 _USERINFO = re.compile(r"""//[^\s/?#"<>@]{1,400}@""")
 _PAIRS = re.compile(r"([?&;])")
+_MATRIX = re.compile(r"((?:;|%3[Bb])([^/;=]{1,200})=)([^/;]+)")
+"""A parameter in a path: ``;jsessionid=...``."""
+_ADDRESSES: Mapping[str, re.Pattern[str]] = {
+    "location": re.compile(r"^()(.+)$", re.DOTALL),
+    "content-location": re.compile(r"^()(.+)$", re.DOTALL),
+    "link": re.compile(r"""(<|anchor=")([^<>"]+)"""),
+    "refresh": re.compile(r"""(url\s*=\s*["']?)([^"']+)""", re.IGNORECASE),
+}
+"""Where URLs stand in headers, with or without a host of their own."""
+_COOKIE_ATTRIBUTES = frozenset(
+    {"domain", "expires", "max-age", "path", "priority", "samesite", "version"}
+)
+"""What stands in a Set-Cookie beside the cookie, and is no secret."""
+_JSON_TOKEN = re.compile(r"""("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[^\s\[\]{}:,"]+""", re.DOTALL)
 
 
 class Redaction:
@@ -116,6 +150,7 @@ class Redaction:
     :param headers: names of further headers that are secret
     :param parameters: names of further query parameters that are secret
     :param path: rewrites the path of every URL that is shown, for account numbers and the like
+    :raises ConfigurationError: for what is no list of names, or no function
     """
 
     def __init__(
@@ -125,8 +160,11 @@ class Redaction:
         parameters: Iterable[str] = (),
         path: Callable[[str], str] | None = None,
     ) -> None:
-        self._headers = HEADERS | {name.lower() for name in headers}
-        self._parameters = PARAMETERS | {_plain(name) for name in parameters}
+        self._headers = HEADERS | {name.lower() for name in _names("headers", headers)}
+        self._parameters = PARAMETERS | {_plain(n) for n in _names("parameters", parameters)}
+        if path is not None and not callable(path):
+            msg = f"path must be a function of a path, not {type(path).__name__}"
+            raise ConfigurationError(msg)
         self._path = path
 
     def __repr__(self) -> str:
@@ -170,8 +208,13 @@ class Redaction:
                 path = str(self._path(path))
             except Exception:  # noqa: BLE001 - a rewriter that fails must not fail the request
                 path = f"/{REDACTED}"
+        path = _MATRIX.sub(self._parameter, path)
         query = self._query(parts.query) if parts.query else ""
         return urlunsplit((parts.scheme, netloc, path, query, ""))
+
+    def _parameter(self, match: re.Match[str]) -> str:
+        secret = self.secret_parameter(match.group(2)) or self._hides(match.group(3))
+        return f"{match.group(1)}{REDACTED}" if secret else match.group()
 
     def _query(self, query: str) -> str:
         kept = []
@@ -206,8 +249,15 @@ class Redaction:
         shown: CaseInsensitiveDict[str] = CaseInsensitiveDict()
         for name, value in (headers or {}).items():
             text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-            shown[name] = REDACTED if self.secret_header(name) else self.text(text, secrets)
+            shown[name] = REDACTED if self.secret_header(name) else self._value(name, text, secrets)
         return shown
+
+    def _value(self, name: str, value: str, secrets: Iterable[str]) -> str:
+        addresses = _ADDRESSES.get(name.lower())
+        if addresses is None:
+            return self.text(value, secrets)
+        shown = addresses.sub(lambda match: match.group(1) + self.url(match.group(2)), value)
+        return self.text(shown, secrets, rewritten=True)
 
     def request(
         self, request: Any, secrets: tuple[str, ...] = ()
@@ -230,14 +280,16 @@ class Redaction:
     ) -> requests.Response | None:
         """A copy of a response that may be shown.
 
-        Secrets that the request had are taken out of the body too; what was not read of a stream
-        is left out.
+        Secrets that the request had, or that the response gives, are taken out of the body too;
+        what was not read of a stream is left out.
 
         :param secrets: more texts to be taken out wherever they stand
         """
         if response is None:
             return None
         secrets = (*secrets, *self.secrets(getattr(response, "request", None)))
+        for answer in (*response.history, response):
+            secrets += self.secrets_given(answer)
         secrets = _longest_first(secrets)
         shown = requests.Response()
         shown.status_code = response.status_code
@@ -251,15 +303,29 @@ class Redaction:
         shown.request = self.request(getattr(response, "request", None), secrets)  # type: ignore[assignment]
         body = getattr(response, "_content", None)
         shown._content = self._body(body, secrets) if isinstance(body, bytes) else b""  # noqa: SLF001 - `requests` gives a response no public way to be given its body
+        shown._content_consumed = True  # noqa: SLF001 - as above: nothing is left to read or to close
         return shown
 
     def _body(self, body: bytes, secrets: tuple[str, ...]) -> bytes:
         if not any(secret.encode() in body for secret in secrets):
             return body
-        text = body.decode("latin-1")
-        return self._without(text, [s.encode().decode("latin-1") for s in secrets]).encode(
-            "latin-1"
-        )
+        text, known = body.decode("latin-1"), [s.encode().decode("latin-1") for s in secrets]
+        try:
+            json.loads(body)
+        except (ValueError, RecursionError):
+            shown = self._without(text, known)
+        else:
+            shown = _JSON_TOKEN.sub(lambda match: self._token(match, known), text)
+        return shown.encode("latin-1")
+
+    def _token(self, match: re.Match[str], secrets: list[str]) -> str:
+        """A text or number of a JSON document, so that it stays one."""
+        if match.group(2):
+            # A name: a short secret, a user name such as "errors", is no reason to change it.
+            secrets = [secret for secret in secrets if len(secret) >= _DISTINCTIVE]
+        token = match.group()
+        shown = self._without(token, secrets)
+        return shown if match.group(1) or shown == token else f'"{REDACTED}"'
 
     def secrets(self, request: Any, *urls: str) -> tuple[str, ...]:
         """The secret values in a prepared request, each in the forms that it may come back in.
@@ -274,22 +340,34 @@ class Redaction:
                 text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
                 found.update(_credentials_in(name, text))
         for url in (getattr(request, "url", None), *urls):
-            if not isinstance(url, str):
-                continue
-            try:
-                parts = urlsplit(url)
-            except ValueError:
-                continue
-            user, password = unquote(parts.username or ""), unquote(parts.password or "")
-            found.update((parts.username or "", parts.password or "", user, password))
-            if user:
-                found.add(base64.b64encode(f"{user}:{password}".encode()).decode())
-            for pair in _PAIRS.split(parts.query):
-                name, equals, value = pair.partition("=")
-                if equals and self.secret_parameter(name):
-                    found.update((value, unquote_plus(value)))
-        forms = {form for secret in found if len(secret) >= _SHORTEST for form in _forms(secret)}
-        return _longest_first(forms)
+            found |= self._secrets_in(url)
+        return _in_all_forms(found)
+
+    def secrets_given(self, response: requests.Response) -> tuple[str, ...]:
+        """The secret values that a response gives, in all forms: its cookies, where it leads to."""
+        found = self._secrets_in(response.headers.get("Location"))
+        for name in ("Set-Cookie", "Set-Cookie2"):
+            found |= _cookies_in(response.headers.get(name) or "")
+        return _in_all_forms(found)
+
+    def _secrets_in(self, url: Any) -> set[str]:
+        """The secrets in a URL: its userinfo, and the values of its secret parameters."""
+        try:
+            parts = urlsplit(url) if isinstance(url, str) else None
+        except ValueError:
+            parts = None
+        if parts is None:
+            return set()
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        found = {parts.username or "", parts.password or "", user, password}
+        if user:
+            found.add(base64.b64encode(f"{user}:{password}".encode()).decode())
+        pairs = [pair.partition("=")[::2] for pair in _PAIRS.split(parts.query)]
+        pairs += [match.group(2, 3) for match in _MATRIX.finditer(parts.path)]
+        for name, value in pairs:
+            if self.secret_parameter(name):
+                found.update((value, unquote_plus(value)))
+        return found
 
     def text(self, text: str, secrets: Iterable[str] = (), *, rewritten: bool = False) -> str:
         """Free text without secrets: URLs and queries in it redacted, known secrets taken out.
@@ -305,8 +383,10 @@ class Redaction:
         return self._without(text, secrets)
 
     def _pair(self, match: re.Match[str]) -> str:
-        secret = self.secret_parameter(match.group(1))
-        return f"{match.group(1)}={REDACTED}" if secret else match.group()
+        name, value = match.groups()
+        # What goes on behind it is a path whose parameter was taken out.
+        done = value.startswith(f"{REDACTED}/")
+        return f"{name}={REDACTED}" if self.secret_parameter(name) and not done else match.group()
 
     def _without(self, text: str, secrets: Iterable[str]) -> str:
         for secret in secrets:
@@ -419,6 +499,11 @@ def causes(error: BaseException, outside: BaseException | None = None) -> Iterat
         pending += link.exceptions if isinstance(link, BaseExceptionGroup) else ()
 
 
+def _in_all_forms(secrets: Iterable[str]) -> tuple[str, ...]:
+    forms = (_forms(secret) for secret in secrets if len(secret) >= _SHORTEST)
+    return _longest_first(itertools.chain.from_iterable(forms))
+
+
 def _longest_first(secrets: Iterable[str]) -> tuple[str, ...]:
     """In the order to take them out, so that no part of one is left when another is part of it."""
     return tuple(sorted(set(secrets), key=len, reverse=True))
@@ -480,14 +565,23 @@ def _reprs_in(thing: Any, depth: int) -> Iterator[str]:
 
 
 def _forms(secret: str) -> set[str]:
-    """A secret as it may come back: as it is, percent-encoded, escaped in JSON, HTML or Python."""
-    return {
-        secret,
+    """A secret as it may come back: as it is, or as a URL, JSON, HTML, Python or Basic have it."""
+    percent = {
         quote(secret, safe=""),
+        quote(secret),
         quote(secret, safe="", encoding="latin-1", errors="replace"),
         quote_plus(secret),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
+    }
+    quoted = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    return {
+        secret,
+        *percent,
+        *(_ESCAPE.sub(lambda match: match.group().lower(), form) for form in percent),
+        *quoted,
+        *(form.replace("/", "\\/") for form in quoted),
+        # Without its padding: one that goes on behind has none.
+        base64.b64encode(secret.encode()).decode().rstrip("="),
+        base64.urlsafe_b64encode(secret.encode()).decode().rstrip("="),
         html.escape(secret),
         repr(secret)[1:-1],
         repr(secret.encode())[2:-1],
@@ -495,9 +589,32 @@ def _forms(secret: str) -> set[str]:
     }
 
 
+def _names(what: str, names: Any) -> tuple[str, ...]:
+    """The names that a user adds.
+
+    :raises ConfigurationError: when they are none
+    """
+    given = () if isinstance(names, str | bytes) or not isinstance(names, Iterable) else names
+    chosen = tuple(given)
+    if given is not names or not all(isinstance(name, str) for name in chosen):
+        msg = f"{what} must be a list of names, such as ['X-Account']"
+        raise ConfigurationError(msg)
+    return chosen
+
+
 def _plain(name: str) -> str:
     """A parameter's name as it is compared: decoded (twice), lower case, without separators."""
     return unquote_plus(unquote_plus(name)).lower().translate(_SEPARATORS)
+
+
+def _cookies_in(header: str) -> set[str]:
+    """The values in a Set-Cookie header, or in several that `requests` has joined by commas."""
+    found: set[str] = set()
+    for part in re.split("[;,]", header):
+        name, _, value = part.partition("=")
+        if name.strip().lower() not in _COOKIE_ATTRIBUTES:
+            found.update((value.strip(), value.strip().strip('"'), unquote(value.strip())))
+    return found
 
 
 def _credentials_in(name: str, value: str) -> set[str]:

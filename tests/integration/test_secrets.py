@@ -801,6 +801,11 @@ def _(stage: Stage) -> None:
     stage.fails("looping", TooManyRedirects, conn.json_request, "GET", "/")
     server.default = lambda r: respond(404, {}, told_in_json(r))
     stage.fails("told", HTTPNotFound, conn.json_request, "GET", "/")
+    told = f"session {secret} is locked".encode()
+    for status, expected in {403: HTTPForbidden, 200: DecodeError}.items():
+        server.default = respond(status, head, told)
+        fresh = stage.connection(server.url, ANONYMOUS)
+        stage.fails(f"locked, {status}", expected, fresh.json_request, "GET", "/")
 
 
 @place("path that the user rewrites")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
@@ -20,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.auth import HTTPBasicAuth
 
-from sleepwalker.exceptions import ReadTimeout
+from sleepwalker.exceptions import ConfigurationError, ReadTimeout
 from sleepwalker.observability.redaction import (
     DEFAULT,
     HEADERS,
@@ -117,6 +118,14 @@ def test_userinfo_is_taken_out_of_a_url(user: str, password: str) -> None:
         ("https://h/?AWSAccessKeyId=abc", f"https://h/?AWSAccessKeyId={REDACTED}"),
         ("https://h/?X-Goog-Signature=abc", f"https://h/?X-Goog-Signature={REDACTED}"),
         ("https://[::1/?token=abc", REDACTED),
+        ("https://h/a;jsessionid=abc", f"https://h/a;jsessionid={REDACTED}"),
+        ("https://h/a;v=2;token=abc/b?c=d", f"https://h/a;v=2;token={REDACTED}/b?c=d"),
+        ("https://h/a%3bjsessionid=abc", f"https://h/a%3bjsessionid={REDACTED}"),
+        ("https://h/?appid=abc", f"https://h/?appid={REDACTED}"),
+        ("https://h/?client_assertion=abc", f"https://h/?client_assertion={REDACTED}"),
+        ("https://h/?SAMLResponse=abc", f"https://h/?SAMLResponse={REDACTED}"),
+        ("https://h/?SAMLRequest=abc", f"https://h/?SAMLRequest={REDACTED}"),
+        ("https://h/?oauth_verifier=abc", f"https://h/?oauth_verifier={REDACTED}"),
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
@@ -211,6 +220,15 @@ def test_a_secret_header_is_taken_out_however_its_name_is_written(
         "X-Goog-Iap-Jwt-Assertion",
         "Signature",
         "Idempotency-Key",
+        "Auth",
+        "X-Auth",
+        "X-GitHub-OTP",
+        "X-Pwd",
+        "X-Pass",
+        "X-PIN",
+        "X-Sig",
+        "X-Signature",
+        "DPoP",
     ],
 )
 def test_these_headers_are_secret(name: str) -> None:
@@ -219,7 +237,18 @@ def test_these_headers_are_secret(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["Accept", "Content-Type", "ETag", "User-Agent", "traceparent", "X-Request-Id", "Retry-After"],
+    [
+        "Accept",
+        "Content-Type",
+        "ETag",
+        "User-Agent",
+        "traceparent",
+        "X-Request-Id",
+        "Retry-After",
+        "X-Author",
+        "X-Shipping",
+        "X-Pass-Through",
+    ],
 )
 def test_these_headers_are_not(name: str) -> None:
     assert not DEFAULT.secret_header(name)
@@ -393,6 +422,7 @@ def basic(user: str, password: str, encoding: str = "utf-8") -> str:
         (request(url="https://somebody:hunter%2022@h/"), {"hunter%2022", "hunter 22"}),
         (request(url="https://h/?page=2&token=ab%2Bcd&sig=e+f+g"), {"ab%2Bcd", "ab+cd", "e f g"}),
         (request(url="https://h/?page=2;token=abcdef&a=b?sig=ghijkl"), {"abcdef", "ghijkl"}),
+        (request(url="https://h/a;v=2;jsessionid=abcdef/b"), {"abcdef"}),
     ],
 )
 def test_the_secrets_of_a_request_are_known_in_the_forms_they_have(
@@ -402,7 +432,18 @@ def test_the_secrets_of_a_request_are_known_in_the_forms_they_have(
 
 
 @pytest.mark.parametrize(
-    "form", [str, quote_plus, lambda s: quote(s, safe=""), lambda s: json.dumps(s)[1:-1]]
+    "form",
+    [
+        str,
+        quote_plus,
+        quote,
+        lambda s: quote(s, safe=""),
+        lambda s: re.sub("%..", lambda escape: escape.group().lower(), quote(s, safe="")),
+        lambda s: json.dumps(s)[1:-1],
+        lambda s: json.dumps(s)[1:-1].replace("/", "\\/"),
+        lambda s: base64.b64encode(s.encode()).decode().rstrip("="),
+        lambda s: base64.urlsafe_b64encode(s.encode()).decode().rstrip("="),
+    ],
 )
 def test_the_secrets_of_a_request_are_known_in_the_forms_they_may_come_back_in(
     form: Callable[[str], str],
@@ -535,6 +576,68 @@ def test_a_password_is_taken_out_of_a_body_however_it_is_written(
         assert shown.json() == {"password": REDACTED}
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"Set_Cookie": "sid={}; Path=/books; HttpOnly"},
+        {"Set_Cookie": "a=b; Expires=Wed, 21 Oct 2026 07:28:00 GMT, sid={}; Domain=h.example"},
+        {"Set_Cookie": 'sid="{}"'},
+        {"Location": "/store?X-Amz-Signature={}"},
+        {"Location": "https://svc:{}@store.example/"},
+        {"Location": "/store;jsessionid={}"},
+    ],
+)
+@pytest.mark.parametrize("where", ["itself", "history"])
+def test_what_a_response_gives_is_taken_out_of_its_body(given: dict[str, str], where: str) -> None:
+    secret = new_secret()
+    body = f"session {secret} at /books is locked since 2026".encode()
+    headers = {name: value.format(secret) for name, value in given.items()}
+    raw = response(request(), body, **(headers if where == "itself" else {}))
+    if where == "history":
+        raw.history = [response(request(), body, **headers)]
+
+    shown = DEFAULT.response(raw)
+
+    assert shown is not None
+    assert [text for text in everything_in(shown) if found(secret, text)] == []
+    assert shown.text == f"session {REDACTED} at /books is locked since 2026"
+
+
+@pytest.mark.parametrize(
+    ("secret", "body", "shown"),
+    [
+        ("12345678", '{"id":12345678}', '{"id":"REDACTED"}'),
+        ("12345678", '[-12345678.5, "a 12345678"]', '["REDACTED", "a REDACTED"]'),
+        ("true", '{"true": true, "a": "true"}', '{"true": "REDACTED", "a": "REDACTED"}'),
+        (
+            "errors",
+            '{"errors" : ["errors", "a\\"errors"]}',
+            '{"errors" : ["REDACTED", "a\\"REDACTED"]}',
+        ),
+        ("abcdefgh", '{"abcdefgh": {"abcdefghi": 1}}', '{"REDACTED": {"REDACTEDi": 1}}'),
+        ("12345678", "id:12345678", "id:REDACTED"),
+        ("12345678", '{"id":12345678', '{"id":REDACTED'),
+    ],
+)
+def test_a_body_that_is_json_stays_so_without_a_secret(secret: str, body: str, shown: str) -> None:
+    made = DEFAULT.response(response(request({"X-Pin": secret}), body.encode()))
+
+    assert made is not None
+    assert made.text == shown
+
+
+def test_a_response_that_may_be_shown_can_be_closed_and_gone_through() -> None:
+    raw = response(body=b"no access")
+    raw.history = [response(body=b"moved")]
+
+    shown = DEFAULT.response(raw)
+
+    assert shown is not None
+    with shown, shown.history[0] as earlier:
+        assert list(earlier.iter_content(2)) == [b"mo", b"ve", b"d"]
+        assert list(shown.iter_lines()) == [b"no access"]
+
+
 def test_a_body_that_is_no_text_is_shown_byte_for_byte() -> None:
     body = bytes(range(256)) * 4
     shown = DEFAULT.response(response(request({"Authorization": "Bearer no-such"}), body))
@@ -579,6 +682,66 @@ def test_users_rewrite_paths_that_hold_account_numbers() -> None:
 
     assert redaction.url("https://h/accounts/4711?page=2") == "https://h/accounts/{account}?page=2"
     assert redaction.text("at https://h/accounts/4711 now") == "at https://h/accounts/{account} now"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("Location", "/a/4711?page=2#top", "/shown/a/-?page=2"),
+        ("Location", "https://h/a/4711", "https://h/shown/a/-"),
+        ("Content-Location", "/a/4711", "/shown/a/-"),
+        (
+            "Link",
+            "</a/4711>; rel=next, <https://h/4711>",
+            "</shown/a/->; rel=next, <https://h/shown/->",
+        ),
+        ("Link", '<b>; anchor="/a/4711"', '<b>; anchor="/shown/a/-"'),
+        ("Refresh", "5; url=/a/4711", "5; url=/shown/a/-"),
+        ("Refresh", "5; URL='/a/4711'", "5; URL='/shown/a/-'"),
+        ("X-Next", "/a/4711", "/a/4711"),
+    ],
+)
+def test_paths_in_headers_are_rewritten_once_with_a_host_and_without(
+    name: str, value: str, shown: str
+) -> None:
+    redaction = Redaction(path=lambda p: f"/shown{p.replace('4711', '-')}" if p != "b" else p)
+
+    assert dict(redaction.headers({name: value})) == {name: shown}
+
+
+def test_the_fragment_of_a_location_without_a_host_is_not_shown() -> None:
+    shown = DEFAULT.headers({"Location": "/callback#access_token=abcdef"})
+
+    assert shown["Location"] == "/callback"
+
+
+def test_a_path_is_rewritten_once_in_a_request_and_in_a_response() -> None:
+    redaction = Redaction(path=lambda path: f"/shown{path}")
+    raw = response(request(url="https://h/a"))
+    raw.url = "https://h/a"
+
+    shown = redaction.response(raw)
+
+    assert shown is not None
+    assert (shown.url, shown.request.url) == ("https://h/shown/a", "https://h/shown/a")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"headers": "X-Foo"}, "headers must be a list of names"),
+        ({"headers": b"X-Foo"}, "headers must be a list of names"),
+        ({"headers": [b"X-Foo"]}, "headers must be a list of names"),
+        ({"headers": 5}, "headers must be a list of names"),
+        ({"parameters": "iban"}, "parameters must be a list of names"),
+        ({"parameters": [5]}, "parameters must be a list of names"),
+        ({"parameters": None}, "parameters must be a list of names"),
+        ({"path": "/accounts"}, "path must be a function of a path, not str"),
+    ],
+)
+def test_what_users_add_must_be_names_and_a_function(options: Any, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        Redaction(**options)
 
 
 @pytest.mark.parametrize("path", [lambda _: 1 / 0, lambda _: (_ for _ in ()).throw(KeyError)])
