@@ -84,7 +84,7 @@ class Connection:
     :param random: gives numbers from 0 to 1 for the backoff's jitter (for tests)
     :param registry: where metrics go: `None`: the default registry; `False`: nowhere
     :param tracer_provider: makes spans: `None`: the global one; `False`: no spans
-    :param logger: a structlog logger: `None`: the application's; `False`: no logs
+    :param logger: a structlog or stdlib logger: `None`: the application's; `False`: no logs
     :param observers: further instruments
     :param redaction: what is secret beside what always is
     :raises URLError: for a host name or port that can't be used

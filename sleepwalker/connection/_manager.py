@@ -106,7 +106,7 @@ class ConnectionManager:
     :param max_pools: beyond this number the least recently used pool is pruned; 0: no limit
     :param registry: where metrics go: `None`: prometheus-client's default; `False`: nowhere
     :param tracer_provider: makes spans: `None`: OpenTelemetry's global one; `False`: no spans
-    :param logger: a structlog logger: `None`: the application's; `False`: no logs
+    :param logger: a structlog or stdlib logger: `None`: the application's; `False`: no logs
     :param observers: further instruments
     :param redaction: what is secret beside what always is
     :param buckets: of the histograms, in seconds

@@ -43,12 +43,14 @@ class Monotonic(Protocol):
 class Logs:
     """Logs what happens.
 
-    :param logger: a structlog logger; by default the application's structlog when it is
-        configured, else the stdlib logger ``sleepwalker``
+    :param logger: a structlog logger, or one of stdlib logging; by default the application's
+        structlog when it is configured, else the stdlib logger ``sleepwalker``
     :param clock: says what time it is, for the limit on warnings
     """
 
     def __init__(self, logger: Any = None, *, clock: Monotonic) -> None:
+        if isinstance(logger, logging.Logger | logging.LoggerAdapter):
+            logger = _through_stdlib(logger)
         self._given = logger
         self._clock = clock
         self._lock = threading.RLock()
@@ -91,7 +93,7 @@ class Logs:
                 self._configuration = configuration
             return self._structlog
         if self._stdlib is None:
-            self._stdlib = _stdlib_logger()
+            self._stdlib = _through_stdlib(logging.getLogger(names.INSTRUMENTATION))
         return self._stdlib
 
     def _log(self, level: str, event: str, pool: Pool | None, **fields: Any) -> None:
@@ -227,12 +229,13 @@ class Logs:
         self._log("warning", names.EVENT_BLOCKING, event.pool)
 
 
-def _stdlib_logger() -> Any:
+def _through_stdlib(logger: Any) -> Any:
     """Structured lines through stdlib logging, for applications that use only that."""
     return structlog.wrap_logger(
-        logging.getLogger(names.INSTRUMENTATION),
+        logger,
         processors=[
-            structlog.stdlib.filter_by_level,
+            # An adapter decides for itself, and hasn't all that this looks at.
+            *([structlog.stdlib.filter_by_level] if isinstance(logger, logging.Logger) else []),
             structlog.processors.LogfmtRenderer(key_order=["event"], bool_as_flag=False),
         ],
         wrapper_class=structlog.stdlib.BoundLogger,

@@ -17,6 +17,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import prometheus_client
@@ -40,7 +41,7 @@ class Metrics:
     """The metrics of all pools whose managers and connections share one registry."""
 
     def __init__(
-        self, registry: CollectorRegistry, buckets: Sequence[float] = names.TIME_BUCKETS
+        self, registry: CollectorRegistry | None, buckets: Sequence[float] = names.TIME_BUCKETS
     ) -> None:
         self.labels = LabelSpace()
         # Re-entrant: a signal handler that makes a call may run in the middle of a locked section.
@@ -50,6 +51,7 @@ class Metrics:
         self._under_way: dict[tuple[str, str], int] = {}
         self._children: dict[tuple[object, ...], Any] = {}
         self._overflow_published = 0
+        self._held = 0
 
         self._families: list[Counter | Gauge | Histogram] = []
 
@@ -137,7 +139,8 @@ class Metrics:
             events.PoolsChanged: self._pools_changed,
             events.PoolEvicted: self._pool_evicted,
         }
-        registry.register(self)
+        if registry is not None:
+            registry.register(self)
         _all.add(self)
 
     @classmethod
@@ -148,16 +151,26 @@ class Metrics:
     ) -> Metrics:
         """The metrics on a registry (the default one for `None`), made at the first call.
 
-        The buckets are those of the first call.
+        The buckets are those of the first call. Where they can't be registered (the application has
+        a metric of such a name), they count for nobody to see: no request fails for it.
+
+        :raises ConfigurationError: for buckets that can't be used
         """
         registry = prometheus_client.REGISTRY if registry is None else registry
         if buckets is not None and not _are_buckets(buckets):
             msg = "buckets must be ascending numbers of seconds"
             raise ConfigurationError(msg)
         with _making:
-            made = _by_registry.get(registry)
-            if made is None:
-                made = _by_registry[registry] = cls(registry, buckets or names.TIME_BUCKETS)
+            buckets = buckets or names.TIME_BUCKETS
+            try:
+                made = _by_registry.get(registry)
+                if made is None:
+                    made = _by_registry[registry] = cls(registry, buckets)
+            except Exception:  # noqa: BLE001 - an instrument that fails never fails a request
+                made = cls(None, buckets)
+                made.telemetry_error()
+                with suppress(TypeError):  # where there are no weak references to the registry
+                    _by_registry[registry] = made
             return made
 
     def describe(self) -> list[Metric]:
@@ -216,8 +229,14 @@ class Metrics:
         self._waiting.clear()
         self._counting = False
         self._under_way.clear()
-        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-            # What was in flight goes on in the parent. (There, each process has a file of its own.)
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            # Each process has a file of its own, where the pools that we have inherited are to be
+            # counted too, or closing them would count below nothing. But not yet: children that
+            # count nothing need no file, and prometheus-client's lock may be held by no one.
+            if self._held:
+                self._waiting.append(self._tell_pools)
+        else:
+            # What was in flight goes on in the parent.
             for (family, *_), child in self._children.items():
                 if family is self._in_flight:
                     child.set(0)
@@ -275,7 +294,11 @@ class Metrics:
         self._child(self._connect_failures, event.pool.series, event.error_type).inc()
 
     def _pools_changed(self, event: events.PoolsChanged) -> None:
-        self._pools.inc(event.by)
+        self._held += event.by
+        self._tell_pools()
+
+    def _tell_pools(self) -> None:
+        self._pools.set(self._held)
 
     def _publish_overflow(self) -> None:
         new = self.labels.overflowed - self._overflow_published

@@ -47,6 +47,7 @@ class Telemetry:
     :param redaction: what is secret beside what always is
     :param buckets: of the histograms, in seconds; those of a registry's first user hold
     :param clock: says what time it is, for the limit on warnings
+    :raises ConfigurationError: for what is no such thing
     """
 
     def __init__(
@@ -60,10 +61,9 @@ class Telemetry:
         buckets: Sequence[float] | None = None,
         clock: Monotonic,
     ) -> None:
-        given: tuple[object, ...] = (registry, tracer_provider, logger)
-        if any(instrument is True for instrument in given):
-            msg = "registry, tracer_provider and logger take an object, None (default) or False"
-            raise ConfigurationError(msg)
+        _check("registry", "a CollectorRegistry", registry, "register")
+        _check("tracer_provider", "a TracerProvider", tracer_provider, "get_tracer")
+        _check("logger", "a structlog or stdlib logger", logger, "debug", "info", "warning")
         observers = _checked_observers(observers)
         if redaction is not None and not isinstance(redaction, _redaction.Redaction):
             msg = f"redaction must be a Redaction, not {type(redaction).__name__}"
@@ -113,6 +113,33 @@ class Telemetry:
         self._labels.renew_lock()
         if self._logs is not None:
             self._logs.renew()
+
+
+def _check(name: str, what: str, given: object, *methods: str) -> None:
+    """Make sure that an instrument's parameter is one.
+
+    :raises ConfigurationError: when it is none
+    """
+    if given is None or given is False or _has_methods(given, methods):
+        return
+    msg = f"{name} must be {what}, None (default) or False, not {_described(given)}"
+    raise ConfigurationError(msg)
+
+
+def _has_methods(given: object, methods: Iterable[str]) -> bool:
+    if isinstance(given, type):
+        return False
+    # A lazy logger of structlog's is not to be bound before the application has configured it.
+    if hasattr(type(given), "bind"):
+        return True
+    try:
+        return all(callable(getattr(given, name, None)) for name in methods)
+    except Exception:  # noqa: BLE001 - an instrument that fails, which is counted when it is used
+        return True
+
+
+def _described(given: object) -> str:
+    return f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
 
 
 def _checked_observers(observers: Any) -> tuple[Instrument, ...]:

@@ -13,7 +13,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage, context, propagate, trace
-from opentelemetry.trace import INVALID_SPAN, Link, SpanKind, Status, StatusCode
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Link,
+    NoOpTracerProvider,
+    SpanKind,
+    Status,
+    StatusCode,
+)
 
 from sleepwalker.observability import names
 
@@ -21,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
     from opentelemetry.context import Context
-    from opentelemetry.trace import Span, SpanContext, TracerProvider
+    from opentelemetry.trace import Span, SpanContext, Tracer, TracerProvider
 
     from sleepwalker.observability.events import Pool
 
@@ -37,9 +44,11 @@ class Tracing:
         self, provider: TracerProvider | None = None, *, failed: Callable[[], None]
     ) -> None:
         self._failed = failed
-        self._tracer = trace.get_tracer(
-            names.INSTRUMENTATION, tracer_provider=provider, schema_url=names.SCHEMA_URL
-        )
+        try:
+            self._tracer = _tracer_of(provider)
+        except Exception:  # noqa: BLE001 - rule 2
+            self._failed()
+            self._tracer = _tracer_of(NoOpTracerProvider())
 
     def start(
         self,
@@ -173,6 +182,12 @@ class Tracing:
                 context.detach(token)
             except Exception:  # noqa: BLE001 - rule 2
                 self._failed()
+
+
+def _tracer_of(provider: TracerProvider | None) -> Tracer:
+    return trace.get_tracer(
+        names.INSTRUMENTATION, tracer_provider=provider, schema_url=names.SCHEMA_URL
+    )
 
 
 def _context_of(span: Span) -> Context:

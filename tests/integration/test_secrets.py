@@ -802,10 +802,10 @@ def _(stage: Stage) -> None:
     server.default = lambda r: respond(404, {}, told_in_json(r))
     stage.fails("told", HTTPNotFound, conn.json_request, "GET", "/")
     told = f"session {secret} is locked".encode()
-    for status, expected in {403: HTTPForbidden, 200: DecodeError}.items():
+    for status, locked in ((403, HTTPForbidden), (200, DecodeError)):
         server.default = respond(status, head, told)
         fresh = stage.connection(server.url, ANONYMOUS)
-        stage.fails(f"locked, {status}", expected, fresh.json_request, "GET", "/")
+        stage.fails(f"locked, {status}", locked, fresh.json_request, "GET", "/")
 
 
 @place("path that the user rewrites")

@@ -333,6 +333,23 @@ def test_a_given_logger_gets_the_lines_whatever_is_configured() -> None:
 
 
 @pytest.mark.usefixtures("structlog_anew")
+@pytest.mark.parametrize("adapted", [False, True])
+def test_a_given_logger_of_stdlib_logging_gets_logfmt_lines(
+    caplog: pytest.LogCaptureFixture, *, adapted: bool
+) -> None:
+    given = logging.getLogger("app")
+    logs = Logs(logging.LoggerAdapter(given) if adapted else given, clock=SteppedClock())
+
+    with caplog.at_level(logging.INFO, "app"):
+        logs.record(events.PoolEvicted(a_pool("h", "basic"), "idle"))
+        logs.record(finished())
+
+    assert [(r.name, r.levelname, r.getMessage()) for r in caplog.records] == [
+        ("app", "INFO", "event=pool.evicted host=h auth=basic reason=idle")
+    ]
+
+
+@pytest.mark.usefixtures("structlog_anew")
 def test_an_application_with_stdlib_logging_alone_gets_logfmt_lines(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -496,3 +496,53 @@ def test_what_workers_of_a_prefork_server_count_is_summed(tmp_path: Path) -> Non
     )
 
     assert (told.split(), problems) == (["6.0", "3.0", "15.0"], "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_pools_that_workers_inherit_are_counted_and_closed_as_theirs(tmp_path: Path) -> None:
+    told, problems = run(
+        """
+        import os
+        from prometheus_client import CollectorRegistry
+        from prometheus_client.multiprocess import MultiProcessCollector
+        from sleepwalker import ANONYMOUS, ConnectionManager, DirectHook
+        from sleepwalker.observability import names
+
+        def pools():
+            scraped = CollectorRegistry()
+            MultiProcessCollector(scraped)
+            return scraped.get_sample_value(names.POOLS)
+
+        manager = ConnectionManager(hooks=[DirectHook()], registry=CollectorRegistry())
+        for number in range(3):
+            manager.find(f"https://host{number}.example", ANONYMOUS)
+        print(pools())
+        works = (
+            manager.close,
+            lambda: manager.find("https://another.example", ANONYMOUS),
+            lambda: None,
+        )
+        children = []
+        for work in works:
+            told, tell = os.pipe()
+            hold, let_go = os.pipe()
+            child = os.fork()
+            if child == 0:
+                work()
+                os.write(tell, b"x")
+                os.read(hold, 1)
+                os._exit(0)
+            os.read(told, 1)
+            children.append((child, let_go))
+            print(pools())
+        files = os.listdir(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+        print(len([name for name in files if name.startswith("gauge_livesum")]))
+        for child, let_go in children:
+            os.write(let_go, b"x")
+            os.waitpid(child, 0)
+        """,
+        {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+    )
+
+    # The master's; none in the first worker; four in the second. The third has counted nothing.
+    assert (told.split(), problems) == (["3.0", "3.0", "7.0", "7.0", "3"], "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,11 @@ import pytest
 import structlog
 from opentelemetry import trace
 from opentelemetry.trace import INVALID_SPAN, NoOpTracerProvider
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
 from sleepwalker.exceptions import ConfigurationError
 from sleepwalker.observability import events, names, telemetry
+from sleepwalker.observability.metrics import Metrics
 from sleepwalker.observability.redaction import DEFAULT, Redaction
 from sleepwalker.observability.telemetry import Telemetry
 from sleepwalker.resilience.clock import SYSTEM
@@ -96,12 +98,47 @@ def test_instruments_can_be_off() -> None:
     assert [type(e) for e in ONE_OF_EACH if witness.of(type(e)) != [e]] == []
 
 
-@pytest.mark.parametrize("instrument", ["registry", "tracer_provider", "logger"])
-def test_true_is_no_instrument(instrument: str) -> None:
-    given: dict[str, Any] = {instrument: True}
+@pytest.mark.parametrize(
+    ("instrument", "what"),
+    [
+        ("registry", "a CollectorRegistry"),
+        ("tracer_provider", "a TracerProvider"),
+        ("logger", "a structlog or stdlib logger"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("given", "described"),
+    [
+        (True, "bool"),
+        (0, "int"),
+        (5, "int"),
+        ("x", "str"),
+        (object(), "object"),
+        (CollectorRegistry, "the class CollectorRegistry"),
+        (logging.Logger, "the class Logger"),
+    ],
+)
+def test_what_is_no_such_instrument_is_an_error_at_once(
+    instrument: str, what: str, given: Any, described: str
+) -> None:
+    options: dict[str, Any] = {instrument: given}
 
-    with pytest.raises(ConfigurationError, match=r"None .* or False"):
-        Telemetry(**given, clock=SteppedClock())
+    with pytest.raises(ConfigurationError) as raised:
+        Telemetry(**options, clock=SteppedClock())
+
+    told = f"{instrument} must be {what}, None (default) or False, not {described}"
+    assert str(raised.value) == told
+
+
+def test_a_lazy_logger_of_structlogs_is_not_bound_before_it_is_used() -> None:
+    structlog.configure(cache_logger_on_first_use=True)
+    try:
+        lazy = structlog.get_logger()
+        Telemetry(registry=False, logger=lazy, clock=SteppedClock())
+
+        assert "bind" not in vars(lazy)
+    finally:
+        structlog.reset_defaults()
 
 
 def test_who_gives_nothing_takes_the_defaults(caplog: pytest.LogCaptureFixture) -> None:
@@ -215,6 +252,68 @@ def test_a_broken_tracer_fails_nothing_and_is_counted() -> None:
 
     assert span is INVALID_SPAN
     assert errors(registry) == 1.0
+
+
+class RefusingRegistry(CollectorRegistry):
+    """A registry that takes no collector."""
+
+    def register(self, collector: Any) -> None:
+        raise LookupError(collector)
+
+
+class RefusingProvider(NoOpTracerProvider):
+    """A provider without tracers."""
+
+    def get_tracer(self, *_: Any, **__: Any) -> Any:
+        raise LookupError
+
+
+def test_a_provider_that_gives_no_tracer_fails_nothing_and_is_counted() -> None:
+    registry = CollectorRegistry()
+    made = Telemetry(
+        registry=registry, tracer_provider=RefusingProvider(), logger=False, clock=SteppedClock()
+    )
+
+    assert not made.tracing.start_request(POOL, "GET", None).is_recording()
+    assert errors(registry) == 1.0
+
+
+class SlottedRegistry:
+    """Something like a registry, to which there are no weak references."""
+
+    __slots__ = ()
+
+    def register(self, collector: Any) -> None:
+        raise AssertionError(collector)
+
+
+def test_a_registry_that_nobody_can_refer_to_weakly_fails_nothing() -> None:
+    registry: Any = SlottedRegistry()
+
+    Telemetry(registry=registry, logger=False, clock=SteppedClock()).record(finished())
+
+
+def a_registry_with_such_a_name() -> CollectorRegistry:
+    """Make the registry of an application that has a metric of one of our names."""
+    registry = CollectorRegistry()
+    Counter(names.POOLS, "Swimming pools.", registry=registry).inc(3)
+    return registry
+
+
+@pytest.mark.parametrize("make", [RefusingRegistry, a_registry_with_such_a_name])
+def test_a_registry_that_refuses_our_metrics_fails_nothing(
+    make: Callable[[], CollectorRegistry],
+) -> None:
+    registry = make()
+    before = list(registry.collect())
+    made = [Telemetry(registry=registry, logger=False, clock=SteppedClock()) for _ in range(2)]
+
+    for event in ONE_OF_EACH:
+        made[1].record(event)
+
+    assert list(registry.collect()) == before
+    counted = {s.name: s.value for m in Metrics.on(registry).collect() for s in m.samples}
+    assert counted[names.TELEMETRY_ERRORS] == 1.0
 
 
 def test_an_instrument_that_fails_is_borne_where_nobody_counts() -> None:
