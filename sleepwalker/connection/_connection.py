@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeGuard
 from sleepwalker import auth as _auth
 from sleepwalker.exceptions import ConfigurationError, DecodeError
 from sleepwalker.observability import events
+from sleepwalker.observability import redaction as _redaction
 from sleepwalker.observability import telemetry as _telemetry
 from sleepwalker.resilience.clock import SYSTEM, Clock
 from sleepwalker.resilience.deadline import seconds_of
@@ -117,7 +118,7 @@ class Connection:
         observers: Iterable[Instrument] = (),
         redaction: Redaction | None = None,
     ) -> None:
-        self._base = _urls.parse_base(hostname, port)
+        self._base = _urls.parse_base(hostname, port, _redaction.checked(redaction))
         self._auth = _auth.checked(auth)
         self._timeout = Timeout.of(timeout)
         self._own_policy = _checked_policy(policy)
@@ -249,7 +250,7 @@ class Connection:
             same origin
         :raises CrossOriginError: (a `URLError`) for a URL of another origin, or ``//host``
         """
-        return self._base.url(uri)
+        return self._base.url(uri, self._redaction)
 
     def add_headers(self, headers: Mapping[str, str | bytes | None]) -> None:
         """Add headers common to all requests, of everyone who shares this connection.
@@ -273,7 +274,7 @@ class Connection:
         state = f"{self._in_flight} in flight" if self._in_flight else "idle"
         if self._retired:
             state = "closing, " + state if self._in_flight else "closed"
-        return f"<Connection {self._base.canonical} auth={self._label} {state}>"
+        return f"<Connection {self._base.shown(self._redaction)} auth={self._label} {state}>"
 
     # --- requests ----------------------------------------------------------------------------
 
@@ -473,11 +474,18 @@ class Connection:
         return chosen
 
     @property
+    def _redaction(self) -> Redaction:
+        """What may be shown; asking makes no telemetry."""
+        chosen = self._chosen_telemetry
+        return _redaction.DEFAULT if chosen is None else chosen.redaction
+
+    @property
     def _pool(self) -> Pool:
         """What telemetry calls this connection's pool."""
         pool = self._pool_name
         if pool is None:
-            pool = self._telemetry.pool(self._base.canonical, self._label, self._identity)
+            host = self._base.shown(self._redaction)
+            pool = self._telemetry.pool(host, self._label, self._identity)
             self._pool_name = pool
         return pool
 

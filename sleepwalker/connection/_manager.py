@@ -199,7 +199,7 @@ class ConnectionManager:
     @property
     def conns(self) -> Mapping[Any, Any]:
         """The connections: a read-only mapping, indexed by ``(host, auth)``."""
-        return View(self._pools)
+        return View(self._pools, self._telemetry.redaction)
 
     def add(self, host: Any, auth: Any, conn: Any) -> None:
         """Add a connection by hand; one already there is replaced (and closed when it is ours).
@@ -212,7 +212,7 @@ class ConnectionManager:
         if conn is None:
             msg = "conn must be a connection, not None"
             raise ConfigurationError(msg)
-        key = PoolKey(host, auth)
+        key = PoolKey(host, auth, self._telemetry.redaction)
         entry = self._entry(key, conn, added=True)
         with self._lock:
             self._refuse_if_closed()
@@ -270,7 +270,7 @@ class ConnectionManager:
 
     def _find(self, host: Any, auth: Any) -> Any:
         """A find that is no plain hit: another spelling of a known key, or a miss."""
-        key = PoolKey(host, auth)
+        key = PoolKey(host, auth, self._telemetry.redaction)
         known = self._pools.by_key.get(key.canonical)
         if known is not None and not self._closed:
             if self._lock.acquire(blocking=False):

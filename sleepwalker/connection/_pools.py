@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sleepwalker import auth as _auth
 from sleepwalker.exceptions import ConfigurationError
+from sleepwalker.observability.redaction import DEFAULT as REDACTION
 
 from . import _urls
 from ._connection import is_ours
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from sleepwalker.observability.events import Pool
+    from sleepwalker.observability.redaction import Redaction
 
 ALIASES = 8
 """How many spellings of its key a pool remembers, beside the canonical one."""
@@ -34,10 +36,10 @@ class PoolKey:
 
     __slots__ = ("auth", "canonical", "host", "shown_host")
 
-    def __init__(self, host: Any, auth: Any) -> None:
+    def __init__(self, host: Any, auth: Any, redaction: Redaction = REDACTION) -> None:
         self.host = host
         self.auth = auth
-        self.shown_host, key = _host_key(host)
+        self.shown_host, key = _host_key(host, redaction)
         self.canonical: tuple[Hashable, Hashable] = (key, _auth.identity(auth))
 
     def __iter__(self) -> Iterator[Any]:
@@ -65,21 +67,22 @@ class PoolKey:
         return f"PoolKey({self.shown_host!r}, auth={_auth.label(self.auth)})"
 
 
-def _host_key(host: Any) -> tuple[str, Hashable]:
+def _host_key(host: Any, redaction: Redaction) -> tuple[str, Hashable]:
     """The host as shown, and as compared.
 
     :raises URLError: for a URL that can't be used
     """
     if _urls.is_url_like(host):
-        canonical = _urls.parse_base(host).canonical
-        return canonical, canonical
+        base = _urls.parse_base(host, redaction=redaction)
+        return base.shown(redaction), base.canonical
     try:
         hash(host)
     except TypeError:
         msg = f"a host must be a text, or at least hashable, not {type(host).__name__}"
         raise ConfigurationError(msg) from None
     # An opaque name may be anything, an object with secrets in it too: only text is shown.
-    return (_urls.shown_name(host) if isinstance(host, str) else type(host).__name__), host
+    shown = _urls.shown_name(host, redaction) if isinstance(host, str) else type(host).__name__
+    return shown, host
 
 
 class Entry:
@@ -208,14 +211,15 @@ class Pools:
 class View(Mapping[Any, Any]):
     """`ConnectionManager.conns`: a read-only mapping of (host, auth) pairs to connections."""
 
-    def __init__(self, pools: Pools) -> None:
+    def __init__(self, pools: Pools, redaction: Redaction) -> None:
         self._pools = pools
+        self._redaction = redaction
 
     def __getitem__(self, pair: Any) -> Any:
         if not isinstance(pair, PoolKey):
             if not isinstance(pair, tuple) or len(pair) != 2:
                 raise KeyError("not a (host, auth) pair")
-            pair = PoolKey(*pair)
+            pair = PoolKey(*pair, self._redaction)
         # Not by a KeyError of the dict's own, which would show the key as it is, password and all.
         entry = self._pools.by_key.get(pair.canonical)
         if entry is None:

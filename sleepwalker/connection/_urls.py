@@ -5,14 +5,15 @@ Rules:
 1. An origin is (scheme, host, port) with the scheme's default port filled in, lower case, IDNA.
 2. A URI never leads to another origin: an absolute URL of another one is refused, and so is
    anything that only a URL parser could take for an authority.
-3. No error shows userinfo or a query.
+3. No error shows userinfo or a query, a path as it is where the user's redaction rewrites it, or
+   what isn't a number in the place of a port.
 """
 
 from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from urllib3.exceptions import LocationParseError
@@ -23,9 +24,14 @@ from sleepwalker.exceptions import CrossOriginError, URLError
 from sleepwalker.observability.redaction import DEFAULT as REDACTION
 from sleepwalker.observability.redaction import REDACTED
 
+if TYPE_CHECKING:
+    from sleepwalker.observability.redaction import Redaction
+
 _URL_LIKE = re.compile(r"https?://", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PORT = re.compile(r"(://[^/]*?:)(?!\d*(?:/|$))[^/\]]+(?=/|$)")
+"""What stands in a port's place and is none."""
 
 
 class Origin(NamedTuple):
@@ -57,9 +63,14 @@ class Base(NamedTuple):
         """One text for all spellings of the same origin and base path."""
         return f"{self.origin}{self.path}"
 
-    def url(self, uri: str) -> str:
+    def shown(self, redaction: Redaction) -> str:
+        """The same, as it may be shown."""
+        return redaction.url(self.canonical)
+
+    def url(self, uri: str, redaction: Redaction = REDACTION) -> str:
         """The fully qualified URL for a URI.
 
+        :param redaction: for what an error shows
         :raises CrossOriginError: for an absolute URL of another origin, or ``//host``
         :raises URLError: for what is no URI
         """
@@ -67,25 +78,32 @@ class Base(NamedTuple):
             msg = f"a URI must be text, not {type(uri).__name__}"
             raise URLError(msg)
         if uri.startswith(("//", "\\", "/\\")):
-            msg = f"{_shown(uri)} names a host of its own; this connection is to {self.canonical}"
+            msg = (
+                f"{_shown(uri, redaction)} names a host of its own; "
+                f"this connection is to {self.shown(redaction)}"
+            )
             raise CrossOriginError(msg)
         if _ABSOLUTE.match(uri.lstrip()):
-            return self._absolute(uri.strip())
+            return self._absolute(uri.strip(), redaction)
+        if _CONTROL.search(uri):
+            msg = f"{_shown(uri, redaction)}: a URI can't have control characters"
+            raise URLError(msg)
         if not uri or uri[0] in "?#":
             return f"{self.prefix}{self.path or '/'}{uri}"
         return f"{self.prefix}{self.path}{'' if uri[0] == '/' else '/'}{uri}"
 
-    def _absolute(self, uri: str) -> str:
+    def _absolute(self, uri: str, redaction: Redaction) -> str:
         if not _URL_LIKE.match(uri):
             msg = (
-                f"{_shown(uri)} has a scheme of its own; this connection is to {self.canonical} "
+                f"{_shown(uri, redaction)} has a scheme of its own; "
+                f"this connection is to {self.shown(redaction)} "
                 "(write ./a:b or /a:b for a path with a colon)"
             )
             raise CrossOriginError(msg)
-        origin, _path = parse_origin(uri)
+        origin, _path = parse_origin(uri, redaction)
         if origin != self.origin:
             msg = (
-                f"{_shown(uri)} is of another origin ({origin}) than this connection "
+                f"{_shown(uri, redaction)} is of another origin ({origin}) than this connection "
                 f"({self.origin}); find a connection to that host instead"
             )
             raise CrossOriginError(msg)
@@ -97,56 +115,67 @@ def is_url_like(host: object) -> bool:
     return isinstance(host, str) and _URL_LIKE.match(host) is not None
 
 
-def parse_origin(url: str) -> tuple[Origin, str]:
+def parse_origin(url: str, redaction: Redaction = REDACTION) -> tuple[Origin, str]:
     """The origin and path of an http or https URL.
 
+    :param redaction: for what an error shows
     :raises URLError: when it is none, or has userinfo in it
     """
-    if _CONTROL.search(url) or "\\" in url:
-        msg = f"{_shown(url)}: a URL can't have spaces, control characters or backslashes"
-        raise URLError(msg)
+    # The path is whoever sends it to encode, as that of a URI without a host is.
+    authority = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0]
+    if _CONTROL.search(url) or " " in authority or "\\" in authority:
+        raise _unsafe(url, redaction)
     parsed = None
     with suppress(LocationParseError):
         parsed = parse_url(url)
     if parsed is None:
-        msg = f"{_shown(url)} is no URL that can be understood (its host or port is malformed)"
+        msg = (
+            f"{_shown(url, redaction)} is no URL that can be understood "
+            "(its host or port is malformed)"
+        )
         raise URLError(msg)
     scheme = (parsed.scheme or "").lower()
     if scheme not in DEFAULT_PORTS:
-        msg = f"{_shown(url)}: the scheme must be https:// or http://"
+        msg = f"{_shown(url, redaction)}: the scheme must be https:// or http://"
         raise URLError(msg)
-    if parsed.auth is not None:
-        msg = f"{_shown(url)}: userinfo doesn't belong in a URL; pass it as auth=(user, password)"
+    if parsed.auth is not None or "@" in authority:
+        msg = (
+            f"{_shown(url, redaction)}: userinfo doesn't belong in a URL; "
+            "pass it as auth=(user, password)"
+        )
         raise URLError(msg)
     host = parsed.host
     if not host or host.startswith((".", "*")) or host == "[]":
-        msg = f"{_shown(url)}: there is no host name in it"
+        msg = f"{_shown(url, redaction)}: there is no host name in it"
         raise URLError(msg)
     if parsed.port == 0:
-        msg = f"{_shown(url)}: 0 is no port to connect to"
+        msg = f"{_shown(url, redaction)}: 0 is no port to connect to"
         raise URLError(msg)
     port = parsed.port if parsed.port is not None else DEFAULT_PORTS[scheme]
     return Origin(scheme, host.lower(), port), parsed.path or ""
 
 
-def parse_base(hostname: object, port: object = None) -> Base:
+def parse_base(hostname: object, port: object = None, redaction: Redaction = REDACTION) -> Base:
     """Understand a host name as `Connection` takes it.
 
     :param hostname: scheme, host, maybe port and base path
     :param port: an int or a numeric text; must agree with one in `hostname`
+    :param redaction: for what an error shows
     :raises URLError: when it can't be used, saying why
     """
     if not isinstance(hostname, str):
         msg = f"hostname must be text such as 'https://host.com', not {type(hostname).__name__}"
         raise URLError(msg)
     if not _ABSOLUTE.match(hostname) or "://" not in hostname:
-        msg = f"{_shown(hostname)}: the scheme must be there, https:// or http://"
+        msg = f"{_shown(hostname, redaction)}: the scheme must be there, https:// or http://"
         raise URLError(msg)
-    origin, path = parse_origin(hostname)
+    if " " in hostname or "\\" in hostname:
+        raise _unsafe(hostname, redaction)
+    origin, path = parse_origin(hostname, redaction)
     rest = hostname.partition("://")[2]
     for mark, name in (("?", "a query"), ("#", "a fragment")):
         if mark in rest:
-            msg = f"{_shown(hostname)}: {name} doesn't belong in a host name"
+            msg = f"{_shown(hostname, redaction)}: {name} doesn't belong in a host name"
             raise URLError(msg)
     text = hostname
     netloc, slash, base = rest.partition("/")
@@ -158,21 +187,30 @@ def parse_base(hostname: object, port: object = None) -> Base:
             text = f"{hostname.partition('://')[0]}://{netloc}{slash}{base}"
             origin = origin._replace(port=number)
         elif explicit != number:
-            msg = f"{_shown(hostname)} and port={number} disagree; give one of them"
+            msg = f"{_shown(hostname, redaction)} and port={number} disagree; give one of them"
             raise URLError(msg)
     return Base(text, origin, path.rstrip("/"), f"{hostname.partition('://')[0]}://{netloc}")
+
+
+def _unsafe(url: str, redaction: Redaction) -> URLError:
+    return URLError(
+        f"{_shown(url, redaction)}: a URL can't have spaces, control characters or backslashes"
+    )
 
 
 def _port(port: object) -> int:
     if isinstance(port, str) and port.isascii() and port.strip().isdecimal() and len(port) < 9:
         port = int(port)
     if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
-        msg = f"port must be a number from 1 to 65535, not {str(port)[:20]!r}"
+        # Other text is not shown: a password, given in the port's place.
+        number = isinstance(port, int) or (isinstance(port, str) and port.isdecimal())
+        given = repr(str(port)[:20]) if number else f"a {type(port).__name__}"
+        msg = f"port must be a number from 1 to 65535, not {given}"
         raise URLError(msg)
     return port
 
 
-def _shown(text: str) -> str:
+def _shown(text: str, redaction: Redaction) -> str:
     """A URL for an error's message: no userinfo, no secret in its query, no control characters."""
     # What stands before an @ may be userinfo, however broken the URL is around it; and everything
     # behind the ? goes: what can't be parsed can't be redacted by name either.
@@ -180,7 +218,8 @@ def _shown(text: str) -> str:
     if "@" in text:
         head, rest = (head if separator else ""), f"{REDACTED}@{text.rpartition('@')[2]}"
     shown = f"{head}{separator}{rest}".partition("?")[0].partition("#")[0]
-    return repr(REDACTION.text(shown))
+    shown = _PORT.sub(rf"\g<1>{REDACTED}", shown)
+    return repr(redaction.text(redaction.url(shown), rewritten=True))
 
 
 def hint_for_name(name: str) -> str:
@@ -190,8 +229,8 @@ def hint_for_name(name: str) -> str:
     return f"; without a scheme it is an opaque name: did you mean https://{name}?"
 
 
-def shown_name(name: str) -> str:
+def shown_name(name: str, redaction: Redaction = REDACTION) -> str:
     """An opaque host name as it may be shown: what stands before an @ is taken for userinfo."""
     if "://" not in name:
         name = name.rpartition("@")[2]
-    return REDACTION.text(name)
+    return redaction.text(name)

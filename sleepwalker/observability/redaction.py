@@ -642,3 +642,14 @@ def _credentials_in(name: str, value: str) -> set[str]:
 
 DEFAULT = Redaction()
 """What is redacted when the user adds nothing."""
+
+
+def checked(redaction: Any) -> Redaction:
+    """The redaction that a user gives, or the default.
+
+    :raises ConfigurationError: when it is none
+    """
+    if redaction is not None and not isinstance(redaction, Redaction):
+        msg = f"redaction must be a Redaction, not {type(redaction).__name__}"
+        raise ConfigurationError(msg)
+    return DEFAULT if redaction is None else redaction

@@ -65,10 +65,7 @@ class Telemetry:
         _check("tracer_provider", "a TracerProvider", tracer_provider, "get_tracer")
         _check("logger", "a structlog or stdlib logger", logger, "debug", "info", "warning")
         observers = _checked_observers(observers)
-        if redaction is not None and not isinstance(redaction, _redaction.Redaction):
-            msg = f"redaction must be a Redaction, not {type(redaction).__name__}"
-            raise ConfigurationError(msg)
-        self.redaction = _redaction.DEFAULT if redaction is None else redaction
+        self.redaction = _redaction.checked(redaction)
         self._metrics = None if registry is False else Metrics.on(registry, buckets)
         self._labels = LabelSpace() if self._metrics is None else self._metrics.labels
         self._logs = None if logger is False else Logs(logger, clock=clock)

@@ -25,6 +25,7 @@ from sleepwalker.connection._urls import (
     shown_name,
 )
 from sleepwalker.exceptions import CrossOriginError, URLError
+from sleepwalker.observability.redaction import Redaction
 from tests.planting import everything_in, found, new_secret
 
 # Host names
@@ -104,6 +105,9 @@ def test_a_host_name_means_an_origin_and_a_base_path(
         ("https://user@host.com", None, "userinfo"),
         ("https://user:password@host.com", None, "userinfo"),
         ("https://:@host.com", None, "userinfo"),
+        ("https://@host.com", None, "userinfo"),
+        ("https://host.com/a b", None, "spaces"),
+        ("https://host.com/a\\b", None, "backslash"),
         ("https://host.com?x=1", None, "query"),
         ("https://host.com/?", None, "query"),
         ("https://host.com/api?x=1#y", None, "query"),
@@ -160,7 +164,16 @@ def test_a_host_name_or_port_that_cannot_be_used_is_an_error_that_says_why(
 
 
 @pytest.mark.parametrize(
-    ("port", "told"), [(0, "'0'"), ("no", "'no'"), (None, None), ("9" * 5000, "'" + "9" * 20 + "'")]
+    ("port", "told"),
+    [
+        (0, "'0'"),
+        ("70000", "'70000'"),
+        (None, None),
+        ("9" * 5000, "'" + "9" * 20 + "'"),
+        ("s3cr3tPassw0rd", "a str"),
+        (b"s3cr3tPassw0rd", "a bytes"),
+        (443.5, "a float"),
+    ],
 )
 def test_a_port_that_cannot_be_used_is_shown_up_to_a_length(port: Any, told: str | None) -> None:
     if told is None:
@@ -242,6 +255,9 @@ BARE, PATH = "https://host.com", "https://host.com/api/v1"
         (BARE, "https://host.com/books", "https://host.com/books"),
         (BARE, "HTTPS://HOST.com:443/Books", "HTTPS://HOST.com:443/Books"),
         (BARE, "https://host.com", "https://host.com"),
+        (BARE, "/a b\\c", "https://host.com/a b\\c"),
+        (BARE, "https://host.com/a b\\c", "https://host.com/a b\\c"),
+        (BARE, "https://host.com/a@b?c=@", "https://host.com/a@b?c=@"),
         (BARE, " https://host.com/books ", "https://host.com/books"),
         (PATH, "https://host.com/other", "https://host.com/other"),
         (PATH, "https://host.com/api/v1/books?page=2", "https://host.com/api/v1/books?page=2"),
@@ -317,8 +333,15 @@ def test_a_uri_of_another_origin_is_refused(hostname: str, uri: str) -> None:
         "https://evil.com\\.host.com/",
         "https://[::1/",
         "https://",
-        "https://host.com/a b",
+        "https://@host.com/",
+        "https://:@host.com/",
+        "https://host .com/",
         "https://host.com/\r\nX-Evil: 1",
+        "https://host.com/a\tb",
+        "/books\r\nX-Evil: 1",
+        "/books\0",
+        "?page=\n2",
+        "books\x7f",
         None,
         b"/books",
         7,
@@ -365,6 +388,8 @@ def test_no_uri_leads_to_another_host_however_it_is_read(hostname: str, uri: str
         "https://user:{}@host.com",
         "https://{}@host.com",
         "https://user:{}@",
+        "https://user:{}",
+        "https://user:{}/api",
         "https://user:{}@host.com:99999",
         "https://user:{}@host.com:http",
         "https://user:{}/x@host.com",
@@ -422,6 +447,37 @@ def test_a_uri_that_is_refused_is_shown_without_its_secrets(uri: str) -> None:
         parse_base(BARE).url(uri.format(secret))
 
     assert [text for text in everything_in(raised.value) if found(secret, text)] == []
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://other.com/accounts/{}",
+        "ftp://other.com/accounts/{}",
+        "//other.com/accounts/{}",
+        "\\accounts/{}",
+        "https://host.com:x/accounts/{}",
+        "https://host .com/accounts/{}",
+        "/accounts/{}\n",
+    ],
+)
+def test_a_path_that_the_user_rewrites_is_not_shown_by_a_refusal(uri: str) -> None:
+    secret = new_secret()
+    redaction = Redaction(path=lambda path: path.replace(secret, "-"))
+
+    with pytest.raises(URLError) as raised:
+        parse_base(f"https://host.com/accounts/{secret}").url(uri.format(secret), redaction)
+
+    assert [text for text in everything_in(raised.value) if found(secret, text)] == []
+    assert "accounts/-" in str(raised.value)
+
+
+def test_a_path_that_the_user_rewrites_is_not_shown_of_a_host_name() -> None:
+    secret = new_secret()
+    redaction = Redaction(path=lambda path: path.replace(secret, "-"))
+
+    with pytest.raises(URLError, match=r"'https://host\.com/accounts/-': a query"):
+        parse_base(f"https://host.com/accounts/{secret}?x=1", redaction=redaction)
 
 
 def test_a_refusal_names_both_origins_and_the_way_out() -> None:

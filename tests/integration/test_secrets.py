@@ -48,6 +48,7 @@ from sleepwalker import (
     ConnectionHook,
     ConnectionManager,
     CredentialsError,
+    CrossOriginError,
     DeadlineExceeded,
     DecodeError,
     DirectHook,
@@ -814,11 +815,28 @@ def _(stage: Stage) -> None:
     redaction = Redaction(path=lambda path: re.sub(r"/accounts/[^/]+", "/accounts/...", path))
     server = stage.server(respond(404))
     conn = stage.connection(server.url, ANONYMOUS, redaction=redaction)
+    below = stage.connection(f"{server.url}/accounts/{secret}", ANONYMOUS, redaction=redaction)
+    manager = stage.manager(stage.direct(), redaction=redaction)
+    found_below = manager.find(f"{server.url}/accounts/{secret}/books", ANONYMOUS)
 
     def ask() -> object:
         return conn.json_request("GET", f"/accounts/{secret}/books")
 
     stage.fails("404", HTTPNotFound, ask)
+    stage.fails("404 below a base path", HTTPNotFound, below.json_request, "GET", "/books")
+    stage.fails("404 in a pool", HTTPNotFound, found_below.json_request, "GET", "/books")
+    for uri in (
+        f"https://other.test/accounts/{secret}/x",
+        f"//x/accounts/{secret}",
+        "mailto:books",
+    ):
+        stage.fails(uri[:8], CrossOriginError, below.get_url, uri)
+    stage.absent("other path", manager.conns, (f"{server.url}/accounts/{secret}/films", ANONYMOUS))
+    names = ("Location", "Content-Location", "Link", "Refresh")
+    forms = ("/accounts/{}", "/accounts/{}", "</accounts/{}>; rel=next", "5; url=/accounts/{}/a")
+    head = {name: form.format(secret) for name, form in zip(names, forms, strict=True)}
+    server.script(respond(404, head))
+    stage.fails("told in headers", HTTPNotFound, conn.json_request, "GET", "/")
     server.default = redirect(302, f"{server.url}/accounts/{secret}/again")
     stage.fails("looping", TooManyRedirects, ask)
     server.default = close_without_answer()
