@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth, HTTPProxyAuth
+from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
 from sleepwalker.exceptions import (
@@ -237,10 +238,18 @@ class BearerAuth(AuthBase):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, BearerAuth):
             return NotImplemented
-        return (self._provider, self._fixed) == (other._provider, other._fixed)
+        return self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash((self._provider, self._fixed))
+        return hash(self._key())
+
+    def _key(self) -> Hashable:
+        """The provider, by identity when it has no hash; else the fixed token."""
+        try:
+            hash(self._provider)
+        except TypeError:
+            return _Same(self._provider)
+        return self._provider, self._fixed
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Without what was asked for already, and without locks.
@@ -365,8 +374,26 @@ class _Same:
         return f"<{type(self._auth).__name__}>"
 
 
+class _Equal:
+    """What an auth is compared by, as a key: equal to that and to its like, but not shown."""
+
+    __slots__ = ("_key", "_type")
+
+    def __init__(self, key: Hashable, kind: type) -> None:
+        self._key, self._type = key, kind
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._key == (other._key if isinstance(other, _Equal) else other))
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __repr__(self) -> str:
+        return f"<{self._type.__name__}>"
+
+
 def identity(auth: object) -> Hashable:
-    """What tells one auth from another.
+    """What tells one auth from another; its `repr` shows no secret.
 
     Hashable objects by equality, `requests`' own auth classes by type and value, anything else by
     identity.
@@ -378,7 +405,8 @@ def identity(auth: object) -> Hashable:
         hash(known)
     except TypeError:
         return _Same(auth)
-    made: Hashable = known
+    # Others have a `repr` of their own, which is theirs to answer for.
+    made: Hashable = _Equal(known, type(auth)) if isinstance(known, tuple | str | bytes) else known
     return made
 
 
@@ -476,14 +504,38 @@ def from_netrc(hostname: str, *, use_default: bool) -> HTTPBasicAuth | None:
         msg = f"netrc file {path}: {trouble}"
         raise CredentialsError(msg)
     # The default entry stands among the others under this name.
-    entry = entries.hosts.get(hostname) if hostname != "default" else None
+    entry = _entry_for(hostname, entries.hosts) if hostname != "default" else None
     if entry is None and use_default:
         entry = entries.hosts.get("default")
     if entry is None or not any(entry):
         return None
     login, account, password = entry
-    auth: HTTPBasicAuth = checked((login or account or "", password or ""))
+    # What is not Latin-1 is sent as the file has it.
+    pair = (login or account or "", password or "")
+    auth: HTTPBasicAuth = checked(tuple(t if _is_latin1(t) else t.encode() for t in pair))
     return auth
+
+
+_Entries = Mapping[str, tuple[str, str, str]]
+
+
+def _entry_for(hostname: str, entries: _Entries) -> tuple[str, str, str] | None:
+    """The entry of a host, in whatever letter case and form its name is written."""
+    if hostname in entries:
+        return entries[hostname]
+    others = (name for name in entries if name != "default")
+    like = _host_of(hostname)
+    return next((entries[name] for name in others if _host_of(name) == like), None)
+
+
+def _host_of(name: str) -> str:
+    """A host's name as origins have it: in lower case, IDNA."""
+    if name.isascii():
+        return name.lower()
+    try:
+        return parse_url(f"https://{name}").host or name
+    except LocationParseError:
+        return name
 
 
 def _netrc_path() -> Path | None:
@@ -545,16 +597,17 @@ class HostPattern:
             raise ConfigurationError(msg)
         host, port = _host_and_port(rest)
         if not host or host == "[]":
-            msg = f"host pattern {pattern!r}: there is no host in it"
+            # Not shown, nor what is no port: it may be a password too.
+            msg = "a host pattern is [scheme://]host[:port]: there is no host in it"
             raise ConfigurationError(msg)
         if port not in {None, "*"}:
             if not (str(port).isascii() and str(port).isdecimal() and len(str(port)) < 9):
-                msg = f"host pattern {pattern!r}: the port must be a number or *"
+                msg = f"host pattern for {host!r}: the port must be a number or *"
                 raise ConfigurationError(msg)
             port = str(int(str(port)))
         if not host.isascii():
             # Origins have their hosts in this form.
-            host = parse_url(f"https://{host}").host or host
+            host = _host_of(host)
         # IPv6 addresses stand in brackets, which fnmatch would take for a set of characters.
         self._host = host.lower().replace("[", "[[]")
         if port is None and self._scheme is not None and host != "*":

@@ -163,6 +163,48 @@ def test_a_bearers_identity_is_its_provider_and_not_the_token_it_has_now() -> No
     assert _auth.identity(auth) == before
 
 
+class AlikeProvider:
+    """A provider of tokens that is no key, and equal to every other."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AlikeProvider)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __call__(self) -> str:
+        return "token"
+
+
+def test_a_bearer_whose_provider_has_no_hash_is_known_by_that_very_provider() -> None:
+    provider = AlikeProvider()
+    auth, same, other = BearerAuth(provider), BearerAuth(provider), BearerAuth(AlikeProvider())
+
+    assert auth == same != other
+    assert len({auth, same, other}) == 2
+    assert _auth.identity(auth) == _auth.identity(same) != _auth.identity(other)
+
+
+@pytest.mark.parametrize(
+    ("make", "shown"),
+    [
+        (lambda secret: ("bob", secret), "<tuple>"),
+        (lambda secret: HTTPBasicAuth("bob", secret), "<HTTPBasicAuth>"),
+        (lambda secret: HTTPDigestAuth("bob", secret), "<HTTPDigestAuth>"),
+        (lambda secret: secret, "<str>"),
+        (lambda secret: secret.encode(), "<bytes>"),
+    ],
+)
+def test_an_identity_shows_no_secret(make: Callable[[str], Any], shown: str) -> None:
+    assert repr(_auth.identity(make(new_secret()))) == shown
+
+
+def test_the_identity_of_a_pair_is_that_pair_as_a_key() -> None:
+    known = _auth.identity(("bob", "password"))
+
+    assert known == ("bob", "password")
+    assert {known: 1}["bob", "password"] == 1
+
+
 def test_an_identity_that_is_kept_as_a_key_shows_no_secret_of_an_unhashable_auth() -> None:
     assert repr(_auth.identity(Unhashable(new_secret()))) == "<Unhashable>"
 
@@ -1079,16 +1121,47 @@ def test_a_file_that_cannot_be_looked_for_is_an_error(
         _auth.from_netrc("host.example", use_default=True)
 
 
-def test_a_password_that_no_header_can_hold_is_an_error_that_never_quotes_it(
+def test_a_password_that_is_not_latin_1_is_sent_as_the_file_has_it(
     netrc: Callable[[str], Path],
 ) -> None:
-    secret = f"{new_secret()}пароль"
-    netrc(f"machine host.example login bob password {secret}\n")
+    netrc("machine host.example login bob password пароль\n")
 
-    with pytest.raises(AuthError) as raised:
-        _auth.from_netrc("host.example", use_default=True)
+    auth = _auth.from_netrc("host.example", use_default=True)
 
-    assert [text for text in everything_in(raised.value) if found(secret, text)] == []
+    assert auth is not None
+    assert (auth.username, auth.password) == ("bob", "пароль".encode())
+    request = requests.Request("GET", "https://host.example/", auth=auth).prepare()
+    assert (
+        request.headers["Authorization"]
+        == "Basic " + base64.b64encode("bob:пароль".encode()).decode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("machine", "host"),
+    [
+        ("HOST.Example", "host.example"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("xn--bcher-kva.example", "bücher.example"),
+    ],
+)
+def test_a_machine_is_the_same_host_in_whatever_case_and_form(
+    netrc: Callable[[str], Path], machine: str, host: str
+) -> None:
+    netrc(
+        f"machine h\u00fc..example login eve password x2\nmachine {machine} login bob password x1\n"
+    )
+
+    assert pair(_auth.from_netrc(host, use_default=True)) == ("bob", "x1")
+
+
+def test_a_machine_that_is_written_like_the_host_goes_before_its_like(
+    netrc: Callable[[str], Path],
+) -> None:
+    netrc("machine HOST login eve password x2\nmachine host login bob password x1\n")
+
+    assert pair(_auth.from_netrc("host", use_default=True)) == ("bob", "x1")
 
 
 @pytest.mark.parametrize("name", [".netrc", "_netrc"])
@@ -1255,6 +1328,10 @@ def test_a_pattern_that_is_not_understood_is_an_error(pattern: Any) -> None:
         "https://host.example?api_key={secret}",
         "ftp://user:{secret}@host.example",
         "https://host.example/#access_token={secret}",
+        "host.example:{secret}",
+        "https://host.example:{secret}",
+        ":{secret}",
+        "[::1]:{secret}",
     ],
 )
 @pytest.mark.parametrize("make", [HostPattern, lambda p: Credentials({p: None})])
