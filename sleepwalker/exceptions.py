@@ -8,7 +8,8 @@ Rules:
    ``except`` clauses written for `requests` go on working.
 3. What was refused before a byte was sent is a `RefusedError`, whatever else it is.
 4. No message, attribute, `repr` or pickle shows a credential: the layers above hand over redacted
-   requests and responses, and a pickle keeps only what `PICKLED_HEADERS` allows.
+   requests and responses, and a pickle keeps only the attributes that our classes have, and the
+   headers that `PICKLED_HEADERS` allows.
 
 The tree (in brackets: the foreign exceptions that a member also is)::
 
@@ -158,6 +159,9 @@ at home."""
 _LONGEST_URL = 500
 """Characters: how much of a URL a message shows."""
 
+_PLAIN = (bool, int, float, str, type(None))
+"""What pickles wherever it is."""
+
 _PICKLED_BODY = 64 * 1024
 """How many bytes of a response's body a pickled error keeps."""
 
@@ -179,6 +183,20 @@ class SleepwalkerException(Exception):
 
     transient: bool = False
     """Whether the same thing may well work a moment later."""
+
+    _PICKLED: ClassVar[frozenset[str]] = frozenset(
+        {
+            "__notes__",
+            "attempts",
+            "elapsed",
+            "error_type",
+            "outcome_unknown",
+            "request",
+            "response",
+            "retry_after",
+        }
+    )
+    """The attributes that a pickle keeps, beside those of the other classes it is of."""
 
     def __init__(
         self,
@@ -231,8 +249,19 @@ class SleepwalkerException(Exception):
         return _unpickle, (type(self), self.args, self._portable_state())
 
     def _portable_state(self) -> dict[str, Any]:
-        """The attributes as a pickle may hold them: plain, small, and free of credentials."""
-        state = dict(self.__dict__)
+        """The attributes as a pickle may hold them: plain, small, and free of credentials.
+
+        Of those that aren't ours, a user's own class keeps what is plain; what was put on one of
+        our errors by others stays at home.
+        """
+        classes = type(self).__mro__
+        kept = frozenset().union(*(vars(cls).get("_PICKLED", ()) for cls in classes))
+        theirs = type(self).__module__ != __name__
+        state = {
+            name: value
+            for name, value in vars(self).items()
+            if name in kept or (theirs and isinstance(value, _PLAIN))
+        }
         state["request"] = _portable_request(self.request)
         state["response"] = _portable_response(self.response)
         return state
@@ -346,6 +375,8 @@ class EstablishmentError(ConnectionError):
     """
 
     error_type = "establishment"
+
+    _PICKLED = frozenset({"outcomes"})
 
     def __init__(self, message: str, *, outcomes: Iterable[Any] = (), **context: Any) -> None:
         super().__init__(message, **context)
@@ -479,6 +510,8 @@ class HTTPError(SleepwalkerException, requests.exceptions.HTTPError):
     """Which class stands for which status."""
 
     error_type = "status"
+
+    _PICKLED = frozenset({"datarep", "headers", "http_code", "json_data", "text"})
 
     def __init__(self, response: requests.Response, **context: Any) -> None:
         if response is None or isinstance(response, str):
@@ -762,6 +795,8 @@ class DecodeError(SleepwalkerException, requests.exceptions.JSONDecodeError):
     """
 
     error_type = "decode"
+
+    _PICKLED = frozenset({"colno", "doc", "lineno", "msg", "pos"})
 
     def __init__(
         self,

@@ -497,6 +497,29 @@ class StubbornError(Exception):
         self.lock = threading.Lock()
 
 
+@pytest.mark.parametrize("cls", ERRORS)
+def test_what_others_put_on_an_error_stays_at_home(cls: type[SleepwalkerException]) -> None:
+    secret, error = new_secret(), make(cls)
+    before = vars(pickle.loads(pickle.dumps(error)))  # noqa: S301 - made here
+    error.__dict__.update(lock=threading.Lock(), password=secret)
+
+    pickled = pickle.dumps(error)
+    again = pickle.loads(pickled)  # noqa: S301 - made here
+
+    assert vars(again).keys() == before.keys() == vars(make(cls)).keys()
+    assert found(secret, pickled.decode("latin-1")) is None
+
+
+def test_a_users_own_member_pickles_with_what_is_plain() -> None:
+    error = LoginError("books")
+    error.__dict__.update(lock=threading.Lock(), tries=3)
+
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
+
+    assert (again.account, again.tries) == ("books", 3)
+    assert not hasattr(again, "lock")
+
+
 @pytest.mark.parametrize("cls", [EstablishmentError, ReentrantFindError])
 def test_the_outcomes_of_hooks_pickle_whatever_the_hooks_raised(
     cls: type[EstablishmentError],
@@ -507,15 +530,17 @@ def test_the_outcomes_of_hooks_pickle_whatever_the_hooks_raised(
         outcomes=[
             HookOutcome("Vault", "failed", 2, 0.5, StubbornError(secret)),
             HookOutcome("Direct", "failed", 1, 0.25, raw_error(HTTPNotFound)),
+            HookOutcome("Login", "failed", 1, 0.5, LoginError(secret)),
             HookOutcome("Local", "declined", 1, 0.0, None),
         ],
     )
 
     pickled = pickle.dumps(error)
-    vault, direct, local = pickle.loads(pickled).outcomes  # noqa: S301 - made here
+    vault, direct, login, local = pickle.loads(pickled).outcomes  # noqa: S301 - made here
 
     assert vault[:4] == ("Vault", "failed", 2, 0.5)
     assert repr(vault.error) == "SleepwalkerException('StubbornError')"
+    assert repr(login.error) == "SleepwalkerException('LoginError')"
     assert direct[:4] == ("Direct", "failed", 1, 0.25)
     assert type(direct.error) is HTTPNotFound
     assert direct.error.http_code == 503

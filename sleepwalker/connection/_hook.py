@@ -116,8 +116,9 @@ class HookOutcome(NamedTuple):
     """What it raised last; in a pickle a text stands for it."""
 
     def portable(self) -> HookOutcome:
-        """The outcome as a pickle may hold it: the error's type in the error's place."""
-        if self.error is None or isinstance(self.error, SleepwalkerException):
+        """The outcome as a pickle may hold it: the type in the place of an error not of ours."""
+        ours = SleepwalkerException.__module__
+        if self.error is None or type(self.error).__module__ == ours:
             return self
         return self._replace(error=SleepwalkerException(type(self.error).__name__))
 
