@@ -289,7 +289,7 @@ class Redaction:
             return None
         secrets = (*secrets, *self.secrets(getattr(response, "request", None)))
         for answer in (*response.history, response):
-            secrets += self.secrets_given(answer)
+            secrets += self._secrets_given(answer)
         secrets = _longest_first(secrets)
         shown = requests.Response()
         shown.status_code = response.status_code
@@ -343,7 +343,7 @@ class Redaction:
             found |= self._secrets_in(url)
         return _in_all_forms(found)
 
-    def secrets_given(self, response: requests.Response) -> tuple[str, ...]:
+    def _secrets_given(self, response: requests.Response) -> tuple[str, ...]:
         """The secret values that a response gives, in all forms: its cookies, where it leads to."""
         found = self._secrets_in(response.headers.get("Location"))
         for name in ("Set-Cookie", "Set-Cookie2"):
