@@ -416,7 +416,9 @@ class Redaction:
         links = list(causes(error, outside))
         sent = [self.secrets(request) for link in links for request in _requests_of(link)]
         secrets = _longest_first((*secrets, *itertools.chain.from_iterable(sent)))
-        if not any(self._carries(link) or _shows(link, secrets) for link in links):
+        # What lies behind the last link that is followed, nobody has looked at.
+        whole = len(links) < _ENDLESS
+        if whole and not any(self._carries(link) or _shows(link, secrets) for link in links):
             return error
         clean = self.text(_told(error), secrets)
         stand_in: BaseException
@@ -432,8 +434,8 @@ class Redaction:
         cls: type[requests.RequestException] = type(error)
         like: requests.RequestException = cls.__new__(cls)
         like.args = (clean,)
-        like.request = self.request(error.request, secrets)
-        given = error.response
+        like.request = self.request(getattr(error, "request", None), secrets)
+        given = getattr(error, "response", None)
         like.response = self.response(given, secrets) if isinstance(given, _ANSWER) else None
         if isinstance(like, requests.exceptions.JSONDecodeError):
             like.msg, like.doc = clean, ""
@@ -444,7 +446,7 @@ class Redaction:
         """Whether an exception holds a request or response, or tells a secret by its name."""
         ours = isinstance(link, SleepwalkerException)
         # What a call of ours told has its paths rewritten.
-        rewritten = ours and link.attempts > 0  # type: ignore[attr-defined]
+        rewritten = ours and bool(getattr(link, "attempts", 0))
         texts = [_told(link), *getattr(link, "__notes__", ())]
         for thing in _held_by(link):
             if isinstance(thing, str):

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.auth import HTTPBasicAuth
 
-from sleepwalker.exceptions import ConfigurationError, ReadTimeout
+from sleepwalker.exceptions import ConfigurationError, ReadTimeout, SleepwalkerException
 from sleepwalker.observability.redaction import (
     DEFAULT,
     HEADERS,
@@ -884,6 +884,24 @@ def test_an_exception_that_holds_an_exchange_has_a_stand_in_though_nobody_knows_
     assert isinstance(shown, LowerError)
     assert (shown.__cause__, shown.__context__) == (None, None)
     assert [text for text in everything_in(shown) if found(secret, text)] == []
+
+
+def test_a_chain_that_is_too_long_to_be_followed_has_a_stand_in() -> None:
+    chain: Exception = requests.HTTPError("403", response=exchange("abcdefgh"))
+    for number in range(16):
+        chain = because(KeyError(number), chain)
+
+    assert isinstance(DEFAULT.cause(chain, ()), LowerError)
+
+
+def test_an_error_of_a_class_below_ours_that_was_never_made_whole_is_a_cause_all_the_same() -> None:
+    class HalfError(SleepwalkerException):
+        def __init__(self) -> None:
+            pass
+
+    error = HalfError()
+
+    assert DEFAULT.cause(error, ()) is error
 
 
 def test_a_note_that_tells_a_secret_has_a_stand_in() -> None:
