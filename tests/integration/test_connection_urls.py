@@ -80,7 +80,6 @@ def test_a_base_path_is_part_of_the_url_of_json_requests_too(server: ScriptedSer
         ("/two words", "/two%20words"),
         ("/caf\u00e9", "/caf%C3%A9"),
         ("/a%2Fb", "/a%2Fb"),
-        ("/x\r\nInjected: yes", "/x%0D%0AInjected:%20yes"),
         ("@evil.example/", "/@evil.example/"),
         (":80@evil.example/", "/:80@evil.example/"),
         (".evil.example/", "/.evil.example/"),
@@ -104,8 +103,24 @@ def test_a_same_origin_absolute_url_passes_and_needs_no_base_path(server: Script
         conn.request("GET", server.url + "/elsewhere?a=b")
         conn.request("GET", server.url + "/api/books")
         conn.request("GET", server.url)
+        conn.request("GET", server.url + "/two words")
 
-    assert [request.target for request in server.requests] == ["/elsewhere?a=b", "/api/books", "/"]
+    assert [request.target for request in server.requests] == [
+        "/elsewhere?a=b",
+        "/api/books",
+        "/",
+        "/two%20words",
+    ]
+
+
+@pytest.mark.parametrize("before", ["", "http://127.0.0.1:{port}"])
+def test_a_uri_with_a_line_break_is_refused_with_a_host_and_without(
+    server: ScriptedServer, before: str
+) -> None:
+    with Connection(server.url, ANONYMOUS) as conn, pytest.raises(URLError):
+        conn.request("GET", before.format(port=server.port) + "/x\r\nInjected: yes")
+
+    assert server.count() == 0
 
 
 @pytest.mark.parametrize(
