@@ -502,7 +502,9 @@ def causes(error: BaseException, outside: BaseException | None = None) -> Iterat
 
 
 def _in_all_forms(secrets: Iterable[str]) -> tuple[str, ...]:
-    forms = (_forms(secret) for secret in secrets if len(secret) >= _SHORTEST)
+    # What was redacted already has no secret left.
+    known = (secret for secret in secrets if len(secret) >= _SHORTEST and secret != REDACTED)
+    forms = (_forms(secret) for secret in known)
     return _longest_first(itertools.chain.from_iterable(forms))
 
 

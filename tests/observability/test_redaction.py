@@ -21,7 +21,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.auth import HTTPBasicAuth
 
-from sleepwalker.exceptions import ConfigurationError, ReadTimeout, SleepwalkerException
+from sleepwalker.exceptions import (
+    ConfigurationError,
+    HTTPError,
+    ReadTimeout,
+    SleepwalkerException,
+)
 from sleepwalker.observability.redaction import (
     DEFAULT,
     HEADERS,
@@ -763,6 +768,20 @@ def test_a_redaction_says_how_much_users_added_and_not_what() -> None:
 # Causes
 
 
+def shown_exchange() -> requests.Response:
+    """Make an answer to an authenticated request, as our errors have it."""
+    prepared = request(
+        {"Authorization": basic("svc", "hunter22")}, "https://svc:hunter22@h/?sig=ab"
+    )
+    shown = DEFAULT.response(response(prepared, Set_Cookie="sid=abcdef"))
+    assert shown is not None
+    return shown
+
+
+def test_what_may_be_shown_of_a_request_has_no_secrets_left() -> None:
+    assert REDACTED not in DEFAULT.secrets(shown_exchange().request)
+
+
 def test_an_exception_without_a_secret_stays_a_cause_itself() -> None:
     error = OSError(111, "Connection refused")
 
@@ -776,6 +795,7 @@ def test_an_exception_without_a_secret_stays_a_cause_itself() -> None:
         ReadTimeout(
             "stalled", request=DEFAULT.request(request()), response=DEFAULT.response(response())
         ),
+        HTTPError(shown_exchange(), request=shown_exchange().request, attempts=1),
         KeyError("login failed", HTTPBasicAuth("somebody", "hunter22")),
     ],
 )
