@@ -121,6 +121,13 @@ def _from_tls(
     return None
 
 
+def is_final_tls(chain: list[BaseException]) -> bool:
+    """Whether TLS failed over a certificate, or its file: no second try has another one."""
+    if _first(chain, ours.CertificateError):
+        return True
+    return _from_tls(chain, "", maybe_sent=False) is not None
+
+
 def _from_waiting(
     chain: list[BaseException], what: str, timeouts: Timeouts, *, maybe_sent: bool
 ) -> ours.SleepwalkerException | None:
@@ -249,7 +256,8 @@ def _reason(chain: list[BaseException]) -> str:
     """The root's own words, without the object addresses that urllib3 puts before them."""
     root = _root(chain)
     if isinstance(root, ssl.SSLCertVerificationError):
-        return root.verify_message
+        # One that somebody else made, in a test for instance, has none.
+        return str(getattr(root, "verify_message", root))
     if isinstance(root, OSError) and root.strerror:
         return root.strerror
     if isinstance(root, _QUOTING) and not isinstance(root, http.client.RemoteDisconnected):

@@ -4,14 +4,17 @@ Rules:
 
 1. A hook answers a connection, or `None` to decline; what it raises means that it failed.
 2. A hook is called again, under the manager's policy, only after what may pass: our transient
-   errors, a status that is retried, an `OSError`. Never after 401 or 403: accounts get locked.
+   errors, a status that is retried, an `OSError`. Never after 401 or 403 (accounts get locked) or
+   a certificate error, whatever exception they were made into.
 3. A hook runs in the caller's thread, under the find's deadline.
 """
 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import requests
@@ -24,10 +27,12 @@ from sleepwalker.exceptions import (
 )
 from sleepwalker.observability import events, names
 from sleepwalker.observability import telemetry as _telemetry
+from sleepwalker.observability.redaction import causes
 from sleepwalker.resilience.retry import FINAL, Failure, Repeatable, Verdict, decide
 
 from . import _urls
 from ._connection import Connection
+from ._errors import is_final_tls
 from ._retrying import retried
 
 if TYPE_CHECKING:
@@ -166,6 +171,8 @@ class HookRun:
         self._policy, self._deadline = policy, deadline
         self._clock, self._random = clock, random
         self._attempts = 0
+        # What the caller of `find` was handling already is no cause of what a hook raises.
+        self._outside = sys.exception()
 
     def run(self) -> tuple[Any, HookOutcome]:
         """Call the hook until it answers or has failed; the connection (or `None`), the outcome."""
@@ -209,8 +216,9 @@ class HookRun:
             # Blocking that is not ours can't be interrupted; that it overran is told.
             if self._deadline.remaining() < 0:
                 outcome = "timeout"
-            kind = names.error_type_of(error) if error is not None else "none"
-            failed = kind if error is not None else None
+            failed = names.error_type_of(error) if error is not None else None
+            if failed is None and outcome == "failed":
+                failed = "other"  # an interrupt, on its way to the caller
             self._end(span, outcome, failed, self._clock.monotonic() - started)
             tracing.leave(token)
         verdict = self._decide(error) if error is not None else None
@@ -232,17 +240,17 @@ class HookRun:
         )
 
     def _decide(self, error: Exception) -> Verdict:
-        status = _status_of(error)
+        chain = list(causes(error, self._outside))
+        if any(map(_is_rejection, chain)) or is_final_tls(chain):
+            return Verdict(again=False, why=FINAL)
         failure = Failure(
             number=self._attempts,
             reason="connect",
             sent=False,
-            status=status,
+            status=_status_of(error),
             transient=_is_transient(error),
             retry_after=error.retry_after if isinstance(error, SleepwalkerException) else None,
         )
-        if status in REJECTED:
-            return Verdict(again=False, why=FINAL)
         # A hook that establishes a connection may be asked again by its very contract.
         return decide(
             failure,
@@ -268,6 +276,18 @@ def _status_of(error: Exception) -> int | None:
         return None
     status = getattr(getattr(error, "response", None), "status_code", None)
     return status if isinstance(status, int) and status >= 400 else None
+
+
+def _is_rejection(error: BaseException) -> bool:
+    """Whether an exception, ours or anybody's, says 401 or 403 in one of the usual ways."""
+    told: list[object] = []
+    for name in ("http_code", "status_code", "status", "code"):
+        # What looks like an attribute may be the user's code.
+        with suppress(Exception):
+            told.append(getattr(error, name, None))
+    with suppress(Exception):
+        told.append(getattr(getattr(error, "response", None), "status_code", None))
+    return any(isinstance(status, int) and status in REJECTED for status in told)
 
 
 def _is_transient(error: Exception) -> bool:

@@ -8,7 +8,10 @@ from __future__ import annotations
 import builtins
 import pickle
 import socket
+import ssl
 import traceback
+import urllib.error
+from email.message import Message
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +25,7 @@ from structlog.testing import CapturingLogger
 from sleepwalker import (
     ANONYMOUS,
     Backoff,
+    CertificateError,
     ClosedError,
     ConfigurationError,
     ConnectError,
@@ -369,6 +373,96 @@ def test_401_and_403_are_never_tried_again_whatever_the_policy_says(
     assert fates(error) == [("First", "failed", 1)]
 
 
+def raised_from(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+def raised_while_handling(error: BaseException, context: BaseException) -> BaseException:
+    error.__context__ = context
+    return error
+
+
+class CodedError(OSError):
+    """A vendor's, that says its status in its own way."""
+
+    def __init__(self, **told: Any) -> None:
+        super().__init__("rejected")
+        vars(self).update(told)
+
+
+REJECTED: dict[str, Callable[[], BaseException]] = {
+    "urllib's": lambda: urllib.error.HTTPError(URL, 401, "Unauthorized", Message(), None),
+    "made of requests'": lambda: raised_from(builtins.ConnectionError("login"), theirs(401)),
+    "made of ours": lambda: raised_from(OSError("login"), ours(403)),
+    "raised while handling ours": lambda: raised_while_handling(OSError("login"), ours(403)),
+    "two links away": lambda: raised_from(OSError("x"), raised_from(ValueError("y"), theirs(403))),
+    "in its arguments": lambda: OSError("login", theirs(401)),
+    "an OSError with a response": lambda: CodedError(response=answer(401)),
+    "an OSError with a code": lambda: CodedError(code=403),
+    "an OSError with a status": lambda: CodedError(status=401),
+    "an OSError with a status_code": lambda: CodedError(status_code=401),
+}
+
+
+@pytest.mark.parametrize("make", REJECTED.values(), ids=REJECTED)
+def test_401_and_403_are_never_tried_again_whatever_they_were_made_into(
+    make: Callable[[], BaseException],
+) -> None:
+    hook = First(make())
+    error = failure(quiet(hook, clock=SteppedClock(), policy=Policy(attempts=5)))
+    assert fates(error) == [("First", "failed", 1)]
+    assert hook.calls == 1
+
+
+@pytest.mark.parametrize("told", [{"code": "401"}, {"code": 404}, {"status": None}], ids=str)
+def test_an_os_error_that_tells_of_something_else_is_tried_again(told: dict[str, Any]) -> None:
+    hook = First(CodedError(**told))
+    assert fates(failure(quiet(hook, clock=SteppedClock()))) == [("First", "failed", 3)]
+
+
+def test_an_error_whose_attributes_raise_is_tried_again_like_any_other() -> None:
+    class UnrulyError(OSError):
+        @property
+        def code(self) -> int:
+            raise RuntimeError
+
+        response = status = code
+
+    assert fates(failure(quiet(First(UnrulyError("x")), clock=SteppedClock())))[0][2] == 3
+
+
+def test_a_401_that_the_caller_was_handling_already_is_no_answer_to_the_hook() -> None:
+    """As when a rejected token makes an application find the login service."""
+    conn = Plain()
+    hook = First(lambda: OSError("network"), conn)
+    manager = quiet(hook, clock=SteppedClock())
+    try:
+        raise ours(401)
+    except HTTPUnauthorized:
+        assert manager.find(URL, AUTH) is conn
+    assert hook.calls == 2
+
+
+UNTRUSTED: dict[str, Callable[[], BaseException]] = {
+    "ssl's": lambda: ssl.SSLCertVerificationError(1, "certificate verify failed"),
+    "requests'": lambda: requests.exceptions.SSLError(
+        ssl.SSLCertVerificationError(1, "certificate verify failed")
+    ),
+    "ours": lambda: CertificateError("not trusted"),
+    "made of ours": lambda: raised_from(OSError("login"), CertificateError("not trusted")),
+}
+
+
+@pytest.mark.parametrize("make", UNTRUSTED.values(), ids=UNTRUSTED)
+def test_a_hook_is_never_called_again_after_a_certificate_error(
+    make: Callable[[], BaseException],
+) -> None:
+    hook = First(make())
+    error = failure(quiet(hook, clock=SteppedClock(), policy=Policy(attempts=5)))
+    assert fates(error) == [("First", "failed", 1)]
+
+
 def test_a_transient_error_that_turns_into_a_401_ends_there() -> None:
     hook = First(OSError("network"), ours(401), Plain())
     error = failure(quiet(hook, clock=SteppedClock(), policy=Policy(attempts=5)))
@@ -425,6 +519,20 @@ def test_an_interrupt_in_a_hook_reaches_the_caller_as_it_is() -> None:
         manager.find(URL, AUTH)
     assert manager.find(URL, AUTH)
     assert hook.calls == 2
+
+
+def test_an_interrupt_in_a_hook_is_told_as_a_failure() -> None:
+    spans, witness = InMemorySpanExporter(), Witness()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    manager = quiet(First(KeyboardInterrupt()), observers=[witness], tracer_provider=provider)
+    with pytest.raises(KeyboardInterrupt):
+        manager.find(URL, AUTH)
+    called = [(e.outcome, e.error_type) for e in witness.of(HookCalled)]
+    assert called == [("failed", "other")]
+    (hook,) = [s for s in spans.get_finished_spans() if s.name == "sleepwalker.hook"]
+    assert hook.status.status_code.name == "ERROR"
+    assert (hook.attributes or {})["error.type"] == "other"
 
 
 # --- deadlines ---------------------------------------------------------------------------
