@@ -61,6 +61,10 @@ class ConnectionHook:
     def connect(self, host: Any, auth: Any) -> Any:
         """Establish a connection to a host.
 
+        It must not wait for a thread of its own, or for another manager's hook, that finds the
+        very key it is asked for: unlike a find in its own thread, that is only ended by the
+        deadline.
+
         :param host: as it was given to `ConnectionManager.find`, untouched
         :param auth: likewise
         :returns: a `Connection`, or something similar (no more than `json_request` is assumed of

@@ -163,6 +163,9 @@ class ConnectionManager:
         self._on_request_end = weakref.WeakMethod(self._request_ended)
         self._pools = Pools()
         self._establishing: dict[tuple[Hashable, Hashable], _Establishment] = {}
+        self._led: dict[tuple[int, tuple[Hashable, Hashable]], _Establishment] = {}
+        """Which keys each thread leads, those that a reset forgot too, to see hooks that find
+        their own."""
         self._waiting: dict[int, _Establishment] = {}
         """Which establishment a thread waits for, to see hooks that wait for each other."""
         self._generation = 0
@@ -234,6 +237,10 @@ class ConnectionManager:
         :raises EstablishmentError: (a `ConnectionError`) when no hook gave a connection; it carries
             every hook's outcome
         :raises DeadlineExceeded: when the deadline passed first
+        :raises ReentrantFindError: when a hook finds, in its own thread or by way of others, the
+            key that it is being asked for. A hook that has another thread do so and joins it, and
+            hooks of two managers that find each other's keys, are not seen: they wait until their
+            deadlines.
         :raises ClosedError: when the manager is closed
         """
         # Not by a KeyError, which would stand, password and all, behind every error from here on.
@@ -316,20 +323,26 @@ class ConnectionManager:
             if entry is not None:
                 self._pools.alias(entry, key.host, key.auth)
                 return entry, None
+            # Not by who establishes it now alone: after a reset, that is somebody else or nobody.
+            mine_already = (me, key.canonical) in self._led
             establishment = self._establishing.get(key.canonical)
-            if establishment is None:
+            if establishment is None and not mine_already:
                 mine.generation = self._generation
+                self._led[me, key.canonical] = mine
                 self._establishing[key.canonical] = mine
                 return None, mine
             # Whom would I wait for, in the end? If that is me, nobody would ever be done.
-            last: _Establishment | None = establishment
-            while last is not None:
-                if last.leader == me:
-                    raise ReentrantFindError(
-                        f"a hook, while establishing a connection, asked for {key}, which waits "
-                        "for that very hook"
-                    )
+            last = establishment
+            while last is not None and last.leader != me:
                 last = self._waiting.get(last.leader)
+                if last is not None and last.done.is_set():
+                    last = None  # it has what it waited for, and only not gone on yet
+            if mine_already or last is not None:
+                raise ReentrantFindError(
+                    f"a hook, while establishing a connection, asked for {key}, which waits "
+                    "for that very hook"
+                )
+            assert establishment is not None  # noqa: S101 - else it would be mine
             self._waiting[me] = establishment
             return None, establishment
 
@@ -499,6 +512,8 @@ class ConnectionManager:
             establishment.conn, establishment.failure = conn, failure
             if self._establishing.get(key.canonical) is establishment:
                 self._establishing.pop(key.canonical, None)
+            if self._led.get(led := (establishment.leader, key.canonical)) is establishment:
+                self._led.pop(led, None)
             establishment.done.set()
 
     def _wait(
@@ -746,7 +761,8 @@ class ConnectionManager:
         # But for those that the forking thread itself leads, which go on in the child.
         me = threading.get_ident()
         self._establishing = {k: e for k, e in self._establishing.items() if e.leader == me}
-        for establishment in self._establishing.values():
+        self._led = {k: e for k, e in self._led.items() if e.leader == me}
+        for establishment in self._led.values():
             establishment.done = threading.Event()
         self._waiting = {}
 

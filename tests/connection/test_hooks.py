@@ -707,6 +707,28 @@ def test_a_hook_that_finds_its_own_key_gets_an_error() -> None:
     assert "api.example.com" in str(caught[0])
 
 
+@pytest.mark.parametrize("chain", [{"a": "a"}, {"a": "b", "b": "a"}], ids=["itself", "another"])
+def test_a_hook_that_finds_its_own_key_after_a_reset_gets_an_error_too(
+    chain: dict[str, str],
+) -> None:
+    class Renewing:
+        calls = 0
+
+        def connect(self, host: Any, auth: Any) -> Any:
+            self.calls += 1
+            manager.reset()
+            return manager.find(chain[host], auth)
+
+    hook = Renewing()
+    manager = quiet(hook)
+    error: BaseException = failure(manager, "a", None)
+    while error.__cause__ is not None:
+        error = error.__cause__
+    assert isinstance(error, ReentrantFindError)
+    assert hook.calls == len(chain)
+    assert manager._led == {}  # noqa: SLF001 - nothing may be left of an establishment
+
+
 def test_a_hook_that_catches_that_error_can_go_on() -> None:
     manager, conn = quiet(), Plain()
 

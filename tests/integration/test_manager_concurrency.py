@@ -554,6 +554,84 @@ def test_waiting_for_a_hook_that_waits_for_others_is_no_circle() -> None:
     assert len({id(job.result()) for job in (*outer, *inner)}) == 1
 
 
+def test_who_has_what_it_waited_for_is_not_taken_for_waiting() -> None:
+    """It may not have gone on yet when the thread that it waited for comes to wait for it."""
+    witness, gate, go = Witness(), Gate(), threading.Event()
+
+    class Late(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            happened = super().wait(timeout)
+            wait_for(go)
+            return happened
+
+    class Chained:
+        def connect(self, host: Any, auth: Any) -> Any:
+            return manager.find("b", auth) if host == "a" else gate.connect(host, auth)
+
+    manager = quiet(Chained(), observers=[witness])
+    second = Job(lambda: (manager.find("b", None), manager.find("a", None)))
+    wait_for(gate.entered)
+    (under_way,) = manager._establishing.values()  # noqa: SLF001 - nobody else has the event
+    under_way.done = Late()
+    first = Job(lambda: manager.find("a", None))
+    coalesced(witness, 1)
+    gate.open.set()
+    coalesced(witness, 2)
+    go.set()
+    assert second.result() == (first.result(),) * 2
+    assert gate.calls == 1
+
+
+def test_a_hook_that_finds_its_own_key_after_anothers_reset_gets_an_error() -> None:
+    calls: list[Any] = []
+    gate = Gate(Plain())
+
+    class Renewed:
+        def connect(self, host: Any, auth: Any) -> Any:
+            calls.append(host)
+            gate.connect(host, auth)
+            return manager.find(host, auth)
+
+    manager = quiet(Renewed())
+    job = Job(lambda: manager.find("a", None))
+    wait_for(gate.entered)
+    manager.reset()
+    gate.open.set()
+    error = job.error()
+    assert isinstance(error, EstablishmentError)
+    assert isinstance(error.__cause__, ReentrantFindError)
+    assert calls == ["a"]
+
+
+def test_hooks_that_wait_for_each_other_across_a_reset_get_an_error() -> None:
+    witness, gates = Witness(), {"a": Gate(), "b": Gate()}
+    other = {"a": "b", "b": "a"}
+
+    class Crossed:
+        def connect(self, host: Any, auth: Any) -> Any:
+            gates[host].connect(host, auth)
+            return manager.find(other[host], auth)
+
+    manager = quiet(Crossed(), observers=[witness])
+    first = Job(lambda: manager.find("a", None))
+    wait_for(gates["a"].entered)
+    manager.reset()
+    second = Job(lambda: manager.find("b", None))
+    wait_for(gates["b"].entered)
+    gates["a"].open.set()
+    coalesced(witness, 1)  # the first waits for the second
+    gates["b"].open.set()
+    # After the reset nobody establishes "a", so that the second asks for it, which needs "b" again.
+    for job in (first, second):
+        link = job.error()
+        assert isinstance(link, EstablishmentError)
+        while link.__cause__ is not None:
+            link = link.__cause__
+        assert isinstance(link, ReentrantFindError)
+    assert (gates["a"].calls, gates["b"].calls) == (2, 1)
+    assert manager._led == {}  # noqa: SLF001 - nothing may be left of all this
+
+
 # --- interrupts --------------------------------------------------------------------------
 
 
@@ -671,6 +749,7 @@ def test_an_interrupt_at_any_line_of_a_find_leaves_the_key_to_the_next() -> None
             break
         assert Job(lambda manager=manager: manager.find(URL, AUTH)).result(5), step  # type: ignore[misc]
         assert manager._establishing == {}  # noqa: SLF001 - nothing may be left of the first
+        assert manager._led == {}  # noqa: SLF001 - the same
         step += 1
     assert step > 30
 
