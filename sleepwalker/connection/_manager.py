@@ -45,11 +45,11 @@ from ._connection import (
     checked_random,
     is_ours,
 )
-from ._pools import Entry, PoolKey, Pools, View
+from ._pools import Entry, Hashed, PoolKey, Pools, View
 from ._timeouts import deadline_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.trace import SpanContext, TracerProvider
     from prometheus_client import CollectorRegistry
@@ -162,8 +162,8 @@ class ConnectionManager:
         # Weakly, since connections outlive their manager in the hands of those who found them.
         self._on_request_end = weakref.WeakMethod(self._request_ended)
         self._pools = Pools()
-        self._establishing: dict[tuple[Hashable, Hashable], _Establishment] = {}
-        self._led: dict[tuple[int, tuple[Hashable, Hashable]], _Establishment] = {}
+        self._establishing: dict[Hashed, _Establishment] = {}
+        self._led: dict[tuple[int, Hashed], _Establishment] = {}
         """Which keys each thread leads, those that a reset forgot too, to see hooks that find
         their own."""
         self._waiting: dict[int, _Establishment] = {}
@@ -201,7 +201,10 @@ class ConnectionManager:
 
     @property
     def conns(self) -> Mapping[Any, Any]:
-        """The connections: a read-only mapping, indexed by ``(host, auth)``."""
+        """The connections: a read-only mapping, indexed by ``(host, auth)``, however spelled.
+
+        It can be gone through while others change it.
+        """
         return View(self._pools, self._telemetry.redaction)
 
     def add(self, host: Any, auth: Any, conn: Any) -> None:
@@ -284,7 +287,7 @@ class ConnectionManager:
                 # So that this spelling is a plain hit from now on, if that costs no waiting.
                 try:
                     if known.alive:
-                        self._pools.alias(known, host, auth)
+                        self._pools.alias(known, key.spelled)
                 finally:
                     self._lock.release()
             return self._hit(known)
@@ -321,7 +324,7 @@ class ConnectionManager:
             self._refuse_if_closed()
             entry = self._pools.by_key.get(key.canonical)
             if entry is not None:
-                self._pools.alias(entry, key.host, key.auth)
+                self._pools.alias(entry, key.spelled)
                 return entry, None
             # Not by who establishes it now alone: after a reset, that is somebody else or nobody.
             mine_already = (me, key.canonical) in self._led

@@ -4,18 +4,19 @@ Rules:
 
 1. URL-like hosts that mean the same origin and base path are one; any other host is an opaque key.
 2. Reading takes no lock; every change is made under the manager's lock, by the manager.
-3. The least recently used pool is found without looking at all of them.
+3. What a user gave as host or auth is hashed when a key is made, never under that lock.
+4. The least recently used pool is found without looking at all of them.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any
 
 from sleepwalker import auth as _auth
-from sleepwalker.exceptions import ConfigurationError
+from sleepwalker.exceptions import ConfigurationError, URLError
 from sleepwalker.observability.redaction import DEFAULT as REDACTION
 
 from . import _urls
@@ -31,16 +32,41 @@ ALIASES = 8
 """How many spellings of its key a pool remembers, beside the canonical one."""
 
 
-class PoolKey:
-    """A (host, auth) pair, equal to every other spelling of it; its `repr` shows no secret."""
+class Hashed(tuple[Any, Any]):  # noqa: SLOT001 - a sub-class of tuple can't have any slots
+    """A pair that knows its hash: equal to the plain pair, and hashed once, when it is made.
 
-    __slots__ = ("auth", "canonical", "host", "shown_host")
+    :raises TypeError: when a part of it has no hash
+    """
+
+    def __init__(self, _: tuple[Any, Any]) -> None:
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+class PoolKey:
+    """A (host, auth) pair, equal to every other spelling of it; its `repr` shows no secret.
+
+    It has the hash of the pair in its canonical spelling: by others it is found in a list, and in
+    `ConnectionManager.conns`, but not in a set or dict of keys.
+    """
+
+    __slots__ = ("auth", "canonical", "host", "shown_host", "spelled")
 
     def __init__(self, host: Any, auth: Any, redaction: Redaction = REDACTION) -> None:
         self.host = host
         self.auth = auth
         self.shown_host, key = _host_key(host, redaction)
-        self.canonical: tuple[Hashable, Hashable] = (key, _auth.identity(auth))
+        identity = _auth.identity(auth)
+        self.canonical = Hashed((key, identity))
+        self.spelled: Hashed | None
+        """As it was given; `None` when that has no hash."""
+        try:
+            plain = key is host and identity is auth
+            self.spelled = self.canonical if plain else Hashed((host, auth))
+        except TypeError:
+            self.spelled = None
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.host, self.auth))
@@ -52,10 +78,8 @@ class PoolKey:
         return 2
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, PoolKey):
-            return self.canonical == other.canonical
-        # Equal to the pair in its canonical spelling alone: others have another hash.
-        return self.canonical == other
+        key = _key_of(other)
+        return isinstance(key, PoolKey) and self.canonical == key.canonical
 
     def __hash__(self) -> int:
         return hash(self.canonical)
@@ -67,6 +91,18 @@ class PoolKey:
         return f"PoolKey({self.shown_host!r}, auth={_auth.label(self.auth)})"
 
 
+def _key_of(pair: object, redaction: Redaction = REDACTION) -> PoolKey | str:
+    """The key that something is or spells; else why it is none, to be shown."""
+    if isinstance(pair, PoolKey):
+        return pair
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        return "not a (host, auth) pair"
+    try:
+        return PoolKey(*pair, redaction)
+    except (URLError, ConfigurationError) as error:
+        return error.message
+
+
 def _host_key(host: Any, redaction: Redaction) -> tuple[str, Hashable]:
     """The host as shown, and as compared.
 
@@ -74,7 +110,11 @@ def _host_key(host: Any, redaction: Redaction) -> tuple[str, Hashable]:
     """
     if _urls.is_url_like(host):
         base = _urls.parse_base(host, redaction=redaction)
-        return base.shown(redaction), base.canonical
+        canonical = base.canonical
+        if type(host) is str and host == canonical:
+            canonical = host  # one text, and one pair for both spellings, is enough
+        shown = base.shown(redaction)
+        return (canonical if shown == canonical else shown), canonical
     try:
         hash(host)
     except TypeError:
@@ -109,7 +149,7 @@ class Entry:
         """Put in by hand: never pruned."""
         self.touched = now
         self.alive = True
-        self.aliases: tuple[Hashable, ...] = ()
+        self.aliases: tuple[Hashed, ...] = ()
         # Counting with `next` is atomic; each reading of the count uses up one number.
         self.hits = itertools.count()
         self.hits_told = 0
@@ -138,7 +178,7 @@ class Pools:
     """All pools of a manager."""
 
     def __init__(self) -> None:
-        self.by_key: dict[tuple[Hashable, Hashable], Entry] = {}
+        self.by_key: dict[Hashed, Entry] = {}
         self.by_alias: dict[Any, Entry] = {}
         """Pairs as callers spell them: what makes a hit one look into a dict."""
         self._queue: list[tuple[float, int, Entry]] = []
@@ -153,21 +193,17 @@ class Pools:
         if replaced is not None:
             self.remove(replaced)
         self.by_key[entry.key.canonical] = entry
-        self.alias(entry, entry.key.host, entry.key.auth)
+        self.alias(entry, entry.key.spelled)
         if not entry.added:
             heapq.heappush(self._queue, (entry.touched, next(self._numbers), entry))
         return replaced
 
-    def alias(self, entry: Entry, host: Any, auth: Any) -> None:
+    def alias(self, entry: Entry, spelled: Hashed | None) -> None:
         """Remember a spelling of a pool's key, if it is hashable and there aren't too many."""
-        pair = (host, auth)
-        try:
-            known = pair in self.by_alias
-        except TypeError:
+        if spelled is None or spelled in self.by_alias or len(entry.aliases) >= ALIASES:
             return
-        if not known and len(entry.aliases) < ALIASES:
-            self.by_alias[pair] = entry
-            entry.aliases += (pair,)
+        self.by_alias[spelled] = entry
+        entry.aliases += (spelled,)
 
     def remove(self, entry: Entry) -> None:
         """Forget a pool."""
@@ -216,33 +252,55 @@ class View(Mapping[Any, Any]):
         self._redaction = redaction
 
     def __getitem__(self, pair: Any) -> Any:
-        if not isinstance(pair, PoolKey):
-            if not isinstance(pair, tuple) or len(pair) != 2:
-                raise KeyError("not a (host, auth) pair")
-            pair = PoolKey(*pair, self._redaction)
+        key = _key_of(pair, self._redaction)
+        if isinstance(key, str):
+            raise KeyError(key)
         # Not by a KeyError of the dict's own, which would show the key as it is, password and all.
-        entry = self._pools.by_key.get(pair.canonical)
+        entry = self._pools.by_key.get(key.canonical)
         if entry is None:
-            raise KeyError(repr(pair))
+            raise KeyError(repr(key))
         return entry.conn
 
-    def _entries(self) -> list[Entry]:
+    def entries(self) -> list[Entry]:
         """The pools as they are now: others may change them while somebody goes through these."""
         return list(self._pools.by_key.values())
 
     def __iter__(self) -> Iterator[PoolKey]:
-        return iter([entry.key for entry in self._entries()])
+        return iter([entry.key for entry in self.entries()])
 
-    def items(self) -> Any:
-        """The pairs and their connections, as they are now."""
-        return [(entry.key, entry.conn) for entry in self._entries()]
+    def items(self) -> ItemsView[PoolKey, Any]:
+        """The pairs and their connections."""
+        return _Items(self)
 
-    def values(self) -> Any:
-        """The connections, as they are now."""
-        return [entry.conn for entry in self._entries()]
+    def values(self) -> ValuesView[Any]:
+        """The connections."""
+        return _Values(self)
 
     def __len__(self) -> int:
         return len(self._pools)
 
     def __repr__(self) -> str:
         return f"<{len(self)} connections: {', '.join(map(repr, self))}>"
+
+
+class _Items(ItemsView[PoolKey, Any]):
+    """The items of a `View`: gone through as they are when that begins, whoever changes them."""
+
+    __slots__ = ()
+    _mapping: View
+
+    def __iter__(self) -> Iterator[tuple[PoolKey, Any]]:
+        return iter([(entry.key, entry.conn) for entry in self._mapping.entries()])
+
+
+class _Values(ValuesView[Any]):
+    """The values of a `View`, likewise."""
+
+    __slots__ = ()
+    _mapping: View
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([entry.conn for entry in self._mapping.entries()])
+
+    def __contains__(self, conn: object) -> bool:
+        return any(known is conn or known == conn for known in self)

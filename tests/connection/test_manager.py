@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import inspect
+from collections.abc import ItemsView, ValuesView
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -496,6 +497,40 @@ def test_conns_knows_nothing_but_pairs(index: Any) -> None:
     with pytest.raises(KeyError):
         manager.conns[index]
     assert index not in manager.conns
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        (("https://user:planted-password@h", None), "userinfo"),
+        (("https://h?token=planted-password", None), "query"),
+        ((["planted-password"], None), "hashable"),
+    ],
+    ids=["userinfo", "query", "unhashable"],
+)
+def test_conns_has_nothing_under_a_host_that_can_not_be_used(pair: Any, said: str) -> None:
+    conns = quiet().conns
+    assert pair not in conns
+    assert conns.get(pair) is None
+    with pytest.raises(KeyError, match=said) as caught:
+        conns[pair]
+    assert "planted-password" not in repr(caught.value)
+    assert "planted-password" not in repr(caught.value.__context__)
+
+
+def test_conns_has_the_views_that_every_mapping_has() -> None:
+    manager, conn = quiet(), Plain()
+    manager.add(URL, AUTH, conn)
+    items, values = manager.conns.items(), manager.conns.values()
+    assert isinstance(items, ItemsView)
+    assert isinstance(values, ValuesView)
+    assert ((f"{URL}/", AUTH), conn) in items
+    assert ((f"{URL}/", AUTH), Plain()) not in items
+    assert conn in values
+    assert Plain() not in values
+    assert manager.conns == dict.fromkeys(manager.conns, conn)
+    manager.add("books", None, Plain())
+    assert len(items) == len(values) == len(list(items)) == len(list(values)) == 2
 
 
 def test_conns_can_not_be_written() -> None:

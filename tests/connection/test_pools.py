@@ -185,6 +185,9 @@ class Unhashable(AuthBase):
         return request
 
 
+AN_UNHASHABLE = Unhashable(PASSWORD)
+
+
 class OwnBasicAuth(HTTPBasicAuth):
     """Inherits `__eq__`, and with it that it can't be hashed."""
 
@@ -319,13 +322,37 @@ def test_a_plain_pair_that_is_in_a_set_of_keys_is_found_in_it() -> None:
     assert key != ("https://h", None)
 
 
-def test_whatever_equals_a_key_has_its_hash() -> None:
-    for pair in (("HTTPS://H/", None), ("h", ("a", "b")), ("https://h:443", ANONYMOUS)):
-        (key,) = keys_of(pair)
-        assert key != pair or hash(key) == hash(pair)
+@pytest.mark.parametrize(
+    ("kept", "spelled"),
+    [
+        (("https://h", ANONYMOUS), ("HTTPS://H:443/", ANONYMOUS)),
+        (("https://H/", ANONYMOUS), ("https://h", ANONYMOUS)),
+        (("op", HTTPBasicAuth("user", PASSWORD)), ("op", HTTPBasicAuth("user", PASSWORD))),
+        (("op", AN_UNHASHABLE), ("op", AN_UNHASHABLE)),
+    ],
+)
+def test_a_key_equals_every_pair_that_spells_it(
+    kept: tuple[Any, Any], spelled: tuple[Any, Any]
+) -> None:
+    manager = quiet()
+    manager.add(*kept, Plain())
+    (key,) = manager.conns
+    assert key == spelled == key
+    assert spelled in list(manager.conns)
+    assert spelled in manager.conns.keys()  # noqa: SIM118 - it is the view that is asked
+    assert (spelled, manager.conns[spelled]) in manager.conns.items()
 
 
-@pytest.mark.parametrize("other", [None, 5, "https://h", ("https://", None), ("a", "b", "c"), []])
+def test_a_key_has_the_hash_of_its_canonical_spelling() -> None:
+    (key,) = keys_of(("HTTPS://H:443/", ("a", "b")))
+    assert hash(key) == hash(("https://h", ("a", "b")))
+    # Equal all the same, but a dict looks where its hash says.
+    assert ("HTTPS://H:443/", ("a", "b")) not in dict.fromkeys([key])
+
+
+@pytest.mark.parametrize(
+    "other", [None, 5, "https://h", ("https://", None), ("a", "b", "c"), (["h"], None), []]
+)
 def test_comparing_a_key_with_anything_else_says_no(other: Any) -> None:
     (key,) = keys_of(("https://h", None))
     assert key != other

@@ -418,6 +418,56 @@ def test_the_lock_is_never_held_while_code_of_the_users_runs() -> None:
     assert expected <= user.looked
 
 
+class Keyed:
+    """A user's host or auth: looks, each time it is hashed, whether the manager's lock is held."""
+
+    def __init__(self) -> None:
+        self.manager: ConnectionManager | None = None
+        self.hashed = 0
+        self.held = 0
+
+    def __hash__(self) -> int:
+        self.hashed += 1
+        # Whoever hashes is the thread that would hold it.
+        if self.manager is not None and self.manager._lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+            self.held += 1
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __call__(self, r: Any) -> Any:
+        """As an auth of `requests` does."""
+        return r
+
+
+@pytest.mark.parametrize("how", ["host", "auth"])
+def test_the_lock_is_never_held_while_a_host_or_auth_is_hashed(how: str) -> None:
+    clock, keyed, others = SteppedClock(), Keyed(), [Keyed() for _ in range(4)]
+    manager = quiet(Maker(), clock=clock, idle=10, max_pools=3)
+
+    def pair(one: Keyed, host: str = URL) -> tuple[Any, Any]:
+        return (one, None) if how == "host" else (host, one)
+
+    for one in (keyed, *others):
+        one.manager = manager
+        clock.now += 1
+        manager.find(*pair(one))
+        manager.find(*pair(one))
+    for host in (f"{URL}/", f"{URL}:443", f"{URL}/"):
+        manager.find(*pair(keyed, host))
+        manager.add(*pair(keyed, host), Plain())
+        assert pair(keyed, host) in manager.conns
+        clock.now += 2
+    manager.reset(idle=1)
+    manager.find(*pair(keyed))
+    manager.reset()
+    manager.find(*pair(keyed))
+    manager.close()
+    assert min(one.hashed for one in (keyed, *others)) > 0
+    assert [one.held for one in (keyed, *others)] == [0] * 5
+
+
 # --- waiting no longer than one's own deadline -------------------------------------------
 
 
