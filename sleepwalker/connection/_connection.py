@@ -520,6 +520,7 @@ class Connection:
 
     def _entered(self) -> None:
         """A call begins."""
+        self._used = self._clock.monotonic()
         with self._lock:
             self._in_flight += 1
         if not _telemetry.told(events.EventLoopBlocked):
@@ -558,7 +559,7 @@ class Connection:
 
     @property
     def last_used(self) -> float:
-        """When the last call ended, on the connection's monotonic clock, in seconds."""
+        """When a call last began or ended, on the connection's monotonic clock, in seconds."""
         return self._used
 
     @property

@@ -17,6 +17,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from collections import deque
@@ -63,6 +64,8 @@ SWEPT = 256
 """Connections: how many are looked at for idle sockets at a time."""
 PUBLISH = 1.0
 """Seconds: hits are counted at once and told at least this often while there are finds."""
+PRUNINGS = 4
+"""How often, at least, pools are looked at in the time after which they count as idle."""
 
 
 class ResetReport(NamedTuple):
@@ -103,7 +106,8 @@ class ConnectionManager:
     :param hooks: connection hooks, asked in order
     :param policy: for establishing, and for connections that have none of their own
     :param idle: seconds after which an unused pool is pruned; `None`: never
-    :param max_pools: beyond this number the least recently used pool is pruned; 0: no limit
+    :param max_pools: beyond this number the least recently used pool is pruned, one with requests
+        in flight like any other; 0: no limit
     :param registry: where metrics go: `None`: prometheus-client's default; `False`: nowhere
     :param tracer_provider: makes spans: `None`: OpenTelemetry's global one; `False`: no spans
     :param logger: a structlog or stdlib logger: `None`: the application's; `False`: no logs
@@ -115,8 +119,8 @@ class ConnectionManager:
     :raises ConfigurationError: for a setting that can't be used
     :raises HookError: for a hook that is none
 
-    Pruning is done as the manager is used, without a thread of its own, and never takes what was
-    put in by `add`.
+    Pruning is done as the manager is used, without a thread of its own, and never takes (nor
+    counts) what was put in by `add`.
     """
 
     def __init__(
@@ -170,8 +174,10 @@ class ConnectionManager:
         """Which establishment a thread waits for, to see hooks that wait for each other."""
         self._generation = 0
         self._closed = False
-        self._publish_at = self._clock.monotonic() + PUBLISH
-        self._sweep_at = self._publish_at
+        self._interval = PUBLISH if self._idle is None else min(PUBLISH, self._idle / PRUNINGS)
+        self._publish_at = self._clock.monotonic() + self._interval
+        """When to tell of hits and to prune: no later than the next pool is idle for too long."""
+        self._sweep_at = self._clock.monotonic() + PUBLISH
         self._unswept: deque[Connection] = deque()
         """Connections that were used and may have idle sockets."""
         self._dirty: list[Entry] = []
@@ -230,6 +236,7 @@ class ConnectionManager:
             self._evicted([replaced], "replaced")
         elif is_ours(conn):
             conn._released()
+        self._housekeep(self._clock.monotonic())
 
     def find(self, host: Any, auth: Any = None) -> Any:
         """Find the connection to a host, or have the hooks establish it.
@@ -253,14 +260,16 @@ class ConnectionManager:
             entry = None
         if entry is None:
             return self._find(host, auth)
+        now = self._clock.monotonic()
+        if now >= self._publish_at:
+            # There is something to be told or pruned first: this very pool, maybe.
+            return self._find(host, auth)
         # As `_hit`, written out: this is what nearly every find does, and all that it does.
         next(entry.hits)
         if not entry.dirty:
             entry.dirty = True
             self._dirty.append(entry)
-        now = entry.touched = self._clock.monotonic()
-        if now >= self._publish_at:
-            self._housekeep(now)
+        entry.touched = now
         return entry.conn
 
     def _hit(self, entry: Entry, *, told: bool = False) -> Any:
@@ -279,10 +288,10 @@ class ConnectionManager:
         return entry.conn
 
     def _find(self, host: Any, auth: Any) -> Any:
-        """A find that is no plain hit: another spelling of a known key, or a miss."""
+        """A find that is no plain hit: another spelling, a miss, or at a time to look after all."""
         key = PoolKey(host, auth, self._telemetry.redaction)
         known = self._pools.by_key.get(key.canonical)
-        if known is not None and not self._closed:
+        if known is not None and not self._closed and not self._expired(known):
             if self._lock.acquire(blocking=False):
                 # So that this spelling is a plain hit from now on, if that costs no waiting.
                 try:
@@ -364,6 +373,7 @@ class ConnectionManager:
         tracing = self._telemetry.tracing
         span, token = None, None
         failed: str | None = "other"
+        pruned: dict[str, list[Entry]] = {}
         try:
             span = tracing.start(
                 names.SPAN_CONNECT,
@@ -374,7 +384,8 @@ class ConnectionManager:
             with _deadline.entered(deadline):
                 conn, failure = self._establish(key, name, deadline)
             if failure is None:
-                conn, name = self._keep(key, conn, name, establishment)
+                entry, pruned = self._keep(key, conn, name, establishment)
+                conn, name = entry.conn, entry.name
             else:
                 conn = self._settle(key, establishment, failure)
             if conn is None:
@@ -395,6 +406,7 @@ class ConnectionManager:
             tracing.leave(token)
             if span is not None:
                 tracing.end(span, {}, error=failed)
+            self._pruned(pruned)
             self._housekeep(self._clock.monotonic())
 
     def _establish(
@@ -460,10 +472,14 @@ class ConnectionManager:
 
     def _keep(
         self, key: PoolKey, conn: Any, name: Pool, establishment: _Establishment
-    ) -> tuple[Any, Pool]:
-        """Put what a hook gave into the map, unless something newer is there."""
+    ) -> tuple[Entry, dict[str, list[Entry]]]:
+        """Put what a hook gave into the map, unless something newer is there.
+
+        :returns: what everyone gets; and the pools that were pruned for it, still to be closed
+        """
         entry = self._entry(key, conn, added=False, name=name)
         self._adopted(entry)
+        pruned: dict[str, list[Entry]] = {}
         with self._lock:
             newer = self._pools.by_key.get(key.canonical)
             stale = establishment.generation != self._generation or self._closed
@@ -472,21 +488,23 @@ class ConnectionManager:
                 newer = None
             if newer is None and not stale:
                 self._pools.put(entry)
+                # At once, so that nobody else has to choose between this one and those it replaces.
+                pruned, _ = self._prune(entry.touched, fresh=entry)
         if newer is not None:
             # An `add` won: everyone gets that one, and the hook's is closed if nobody else has it.
             if newer.conn is not conn:
                 self._close(entry)
             elif is_ours(conn):
                 conn._released()
-            conn = newer.conn
         elif stale:
             # It goes to those who wait, and closes its sockets whenever it is idle.
             if is_ours(conn):
                 self._close(entry)
         else:
             self._telemetry.record(events.PoolsChanged(1))
-        self._publish(key, establishment, conn=conn)
-        return conn, entry.name
+        kept = newer or entry
+        self._publish(key, establishment, conn=kept.conn)
+        return kept, pruned
 
     def _settle(
         self, key: PoolKey, establishment: _Establishment, failure: EstablishmentError
@@ -588,7 +606,7 @@ class ConnectionManager:
                 entries = [
                     entry
                     for entry in list(self._pools.by_key.values())
-                    if now - entry.last_used(now) >= age and not entry.busy()
+                    if now - entry.last_used() >= age and not entry.busy()
                 ]
                 for entry in entries:
                     self._pools.remove(entry)
@@ -676,8 +694,8 @@ class ConnectionManager:
             return
         try:
             self._housekeeping = True
-            self._publish_at = now + PUBLISH
-            evicted = self._prune(now)
+            evicted, expires = self._prune(now)
+            self._publish_at = min(now + self._interval, expires)
             dirty, self._dirty = self._dirty, []
             counted: dict[tuple[str, str], list[Any]] = {}
             for entry in dirty:
@@ -697,8 +715,7 @@ class ConnectionManager:
             self._sweep()
         for name, hits in counted.values():
             self._telemetry.record(events.LookedUp(name, "hit", hits))
-        for reason, entries in evicted.items():
-            self._evicted(entries, reason)
+        self._pruned(evicted)
 
     def _sweep(self) -> None:
         """Have connections that nobody uses any more close their idle sockets."""
@@ -712,19 +729,67 @@ class ConnectionManager:
             else:
                 self._unswept.append(conn)
 
-    def _prune(self, now: float) -> dict[str, list[Entry]]:
-        """Forget what is idle for too long or too much (under the lock); closing comes after."""
+    def _prune(
+        self, now: float, fresh: Entry | None = None
+    ) -> tuple[dict[str, list[Entry]], float]:
+        """Forget what is idle for too long or too much (under the lock); closing comes after.
+
+        :param fresh: a pool just established, which stays, whatever was used since
+        :returns: the pools, by the reason; and when the next will have been idle for too long
+        """
+        pools, expires = self._pools, math.inf
         evicted: dict[str, list[Entry]] = {}
-        while (entry := self._pools.least_recently_used(now)) is not None:
-            if self._max_pools and len(self._pools) > self._max_pools:
-                reason = "max_pools"
-            elif self._idle is not None and now - entry.last_used(now) >= self._idle:
-                reason = "idle"
-            else:
-                break
-            self._pools.remove(entry)
-            evicted.setdefault(reason, []).append(entry)
-        return evicted
+        passed: list[Entry] = []
+        try:
+            while (entry := pools.least_recently_used()) is not None:
+                too_many = 0 < self._max_pools < len(pools.prunable)
+                if too_many and entry is not fresh:
+                    reason = "max_pools"
+                elif self._is_idle(entry, now):
+                    reason = "idle"
+                elif entry is fresh or (self._idle is not None and entry.busy()):
+                    # It stays, but those behind it may have to go.
+                    pools.pass_over()
+                    passed.append(entry)
+                    continue
+                else:
+                    if self._idle is not None:
+                        expires = entry.last_used() + self._idle
+                    break
+                pools.remove(entry)
+                evicted.setdefault(reason, []).append(entry)
+        finally:
+            for entry in passed:
+                pools.enqueue(entry)
+        return evicted, expires
+
+    def _pruned(self, evicted: dict[str, list[Entry]]) -> None:
+        """Close what was pruned, and tell of it."""
+        for reason, entries in evicted.items():
+            self._evicted(entries, reason)
+
+    def _is_idle(self, entry: Entry, now: float) -> bool:
+        """Whether a pool is to be pruned for its age."""
+        return (
+            self._idle is not None
+            and not entry.added
+            and now - entry.last_used() >= self._idle
+            and not entry.busy()
+        )
+
+    def _expired(self, entry: Entry) -> bool:
+        """Whether a pool that was found has to be established anew; it is forgotten then."""
+        now = self._clock.monotonic()
+        if not self._is_idle(entry, now):
+            return False
+        with self._lock:
+            # Somebody may have found it, or pruned it, before we had the lock.
+            expired, mine = self._is_idle(entry, now), entry.alive
+            if expired and mine:
+                self._pools.remove(entry)
+        if expired and mine:
+            self._evicted([entry], "idle")
+        return expired
 
     # --- small things ------------------------------------------------------------------------
 

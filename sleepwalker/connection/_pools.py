@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ALIASES = 8
 """How many spellings of its key a pool remembers, beside the canonical one."""
+SPARE = 16
+"""How many forgotten pools may stand in the queue in any case."""
 
 
 class Hashed(tuple[Any, Any]):  # noqa: SLOT001 - a sub-class of tuple can't have any slots
@@ -163,11 +165,9 @@ class Entry:
         self.hits_told = count + 1
         return new
 
-    def last_used(self, now: float) -> float:
-        """When it was last found, or its connection last used: now, if it is being used."""
-        if is_ours(self.conn):
-            return now if self.conn.in_flight else max(self.touched, self.conn.last_used)
-        return self.touched
+    def last_used(self) -> float:
+        """When it was last found, or a request on its connection last began or ended."""
+        return max(self.touched, self.conn.last_used) if is_ours(self.conn) else self.touched
 
     def busy(self) -> bool:
         """Whether a request is in flight on it, as far as that can be known."""
@@ -181,6 +181,8 @@ class Pools:
         self.by_key: dict[Hashed, Entry] = {}
         self.by_alias: dict[Any, Entry] = {}
         """Pairs as callers spell them: what makes a hit one look into a dict."""
+        self.prunable: set[Entry] = set()
+        """Those that were not put in by hand."""
         self._queue: list[tuple[float, int, Entry]] = []
         self._numbers = itertools.count()
 
@@ -195,7 +197,8 @@ class Pools:
         self.by_key[entry.key.canonical] = entry
         self.alias(entry, entry.key.spelled)
         if not entry.added:
-            heapq.heappush(self._queue, (entry.touched, next(self._numbers), entry))
+            self.prunable.add(entry)
+            self.enqueue(entry)
         return replaced
 
     def alias(self, entry: Entry, spelled: Hashed | None) -> None:
@@ -208,6 +211,7 @@ class Pools:
     def remove(self, entry: Entry) -> None:
         """Forget a pool."""
         entry.alive = False
+        self.prunable.discard(entry)
         # pop, not del: a signal handler's call may have been here in between.
         if self.by_key.get(entry.key.canonical) is entry:
             self.by_key.pop(entry.key.canonical, None)
@@ -222,10 +226,22 @@ class Pools:
         for entry in entries:
             entry.alive = False
             entry.aliases = ()
-        self.by_key, self.by_alias, self._queue = {}, {}, []
+        self.by_key, self.by_alias, self.prunable, self._queue = {}, {}, set(), []
         return entries
 
-    def least_recently_used(self, now: float) -> Entry | None:
+    def enqueue(self, entry: Entry) -> None:
+        """Put a pool among those that are pruned one day, at the time of its last use."""
+        if len(self._queue) > 2 * len(self.prunable) + SPARE:
+            # Most are forgotten: those must not be kept alive by one before them that stays.
+            self._queue = [queued for queued in self._queue if queued[2].alive]
+            heapq.heapify(self._queue)
+        heapq.heappush(self._queue, (entry.last_used(), next(self._numbers), entry))
+
+    def pass_over(self) -> None:
+        """Take the least recently used pool out of the queue; it has to be put back in the end."""
+        heapq.heappop(self._queue)
+
+    def least_recently_used(self) -> Entry | None:
         """The pool (none put in by hand) that was not used for the longest time.
 
         The queue has each pool at the time that was known when it was put there. Who stands first
@@ -234,7 +250,7 @@ class Pools:
         queue = self._queue
         while queue:
             since, _, entry = queue[0]
-            used = entry.last_used(now)
+            used = entry.last_used()
             if not entry.alive:
                 heapq.heappop(queue)
             elif used > since:

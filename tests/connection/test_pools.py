@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import pickle
+import weakref
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth, HTTPProxyAuth
 
 from sleepwalker import ANONYMOUS, BearerAuth, Connection, DirectHook
 from sleepwalker.connection import ResetReport
-from sleepwalker.observability.events import PoolEvicted
+from sleepwalker.observability.events import PoolEvicted, PoolsChanged
 from tests.crew import Closable, Maker, Plain, SteppedClock, Witness, quiet
 
 if TYPE_CHECKING:
@@ -456,8 +457,83 @@ def test_what_add_put_in_is_never_pruned() -> None:
         manager.find(host, None)
     assert ("added", None) in manager.conns
     assert added.closed == 0
-    assert len(manager.conns) == 2
-    assert reasons(witness) == [("a", "max_pools"), ("b", "max_pools"), ("c", "max_pools")]
+    assert len(manager.conns) == 3
+    assert reasons(witness) == [("a", "max_pools"), ("b", "max_pools")]
+
+
+def test_what_add_put_in_takes_no_room_from_what_hooks_make() -> None:
+    hook = Maker()
+    manager = quiet(hook, max_pools=1)
+    for host in "abc":
+        manager.add(host, None, Plain())
+    assert manager.find("d", None) is manager.find("d", None)
+    assert len(hook.asked) == 1
+    assert len(manager.conns) == 4
+
+
+def test_an_add_prunes_too() -> None:
+    clock, witness = SteppedClock(), Witness()
+    manager = quiet(Maker(), idle=60, clock=clock, observers=[witness])
+    manager.find("a", None)
+    clock.now += 60
+    manager.add("added", None, Plain())
+    assert reasons(witness) == [("a", "idle")]
+
+
+@pytest.mark.parametrize("idle", [0.1, 60.0])
+@pytest.mark.parametrize("auth", [None, []], ids=["hashable", "unhashable"])
+def test_a_find_of_a_pool_that_is_idle_for_too_long_establishes_it_anew(
+    auth: Any, idle: float
+) -> None:
+    clock, witness, hook = SteppedClock(now=0.0), Witness(), Maker()
+    manager = quiet(hook, idle=idle, clock=clock, observers=[witness])
+    old = manager.find("a", auth)
+    clock.now += idle * 0.75
+    assert manager.find("a", auth) is old
+    clock.now += idle
+    assert manager.find("a", auth) is not old
+    assert reasons(witness) == [("a", "idle")]
+    manager.reset()
+    assert witness.lookups() == {"miss": 2, "hit": 1}
+    assert len(hook.asked) == 2
+
+
+def test_a_hit_prunes_what_is_idle_to_the_moment() -> None:
+    clock, witness = SteppedClock(now=0.0), Witness()
+    manager = quiet(Maker(), idle=0.5, clock=clock, observers=[witness])
+    manager.find("busy", None)
+    manager.find("a", None)
+    for _ in range(7):
+        clock.now += 0.0625
+        manager.find("busy", None)
+    assert reasons(witness) == []
+    clock.now += 0.0625
+    manager.find("busy", None)
+    assert reasons(witness) == [("a", "idle")]
+
+
+def test_a_find_of_what_add_put_in_is_a_hit_however_long_it_was_idle() -> None:
+    clock, hook, added = SteppedClock(), Maker(), Plain()
+    manager = quiet(hook, idle=60, clock=clock)
+    manager.add("a", None, added)
+    clock.now += 1000
+    assert manager.find("a", None) is added
+    assert hook.asked == []
+
+
+def test_pools_that_were_replaced_are_not_kept_alive_by_one_that_stays() -> None:
+    class Forgetful:
+        def connect(self, host: Any, auth: Any) -> Any:
+            del host, auth
+            return Plain()
+
+    manager = quiet(Forgetful())
+    manager.find("stays", None)
+    replaced = []
+    for number in range(100):
+        replaced.append(weakref.ref(manager.find(number, None)))
+        manager.add(number, None, Plain())
+    assert sum(ref() is not None for ref in replaced) <= 20
 
 
 def test_what_a_hook_made_is_never_pruned_once_add_has_put_it_in() -> None:
@@ -580,20 +656,59 @@ def test_a_request_in_flight_keeps_its_pool_from_being_idle_and_not_the_pools_be
     assert manager.reset(idle=60) == ResetReport(closed=0, draining=0, forgotten=0, failed=0)
 
 
-def test_a_pool_with_a_request_in_flight_counts_as_used_just_now() -> None:
+def test_a_pool_with_a_request_in_flight_was_used_when_that_began() -> None:
     clock, witness = SteppedClock(), Witness()
     manager = quiet(answering(clock), max_pools=2, clock=clock, observers=[witness])
     busy = manager.find("https://busy", ANONYMOUS)
     clock.now += 1
     manager.find("https://younger", ANONYMOUS)
+    clock.now += 1
+
+    def meanwhile(response: requests.Response, **_: Any) -> None:
+        del response
+        for host in ("https://youngest", "https://last"):
+            clock.now += 1
+            manager.find(host, ANONYMOUS)
+
+    busy.request("GET", "/", hooks={"response": meanwhile})
+    assert reasons(witness) == [("https://younger", "max_pools"), ("https://busy", "max_pools")]
+
+
+def test_a_pool_just_established_stays_although_all_others_are_in_use() -> None:
+    """Else every later find would run the hook, and with it maybe a log-in, again."""
+    clock, witness = SteppedClock(), Witness()
+    hook = answering(clock)
+    manager = quiet(hook, max_pools=1, clock=clock, observers=[witness])
+    busy = manager.find("https://a", ANONYMOUS)
+    found: list[Any] = []
 
     def meanwhile(response: requests.Response, **_: Any) -> None:
         del response
         clock.now += 1
-        manager.find("https://youngest", ANONYMOUS)
+        found.extend(manager.find("https://b", ANONYMOUS) for _ in range(2))
 
-    busy.request("GET", "/", hooks={"response": meanwhile})
-    assert reasons(witness) == [("https://younger", "max_pools")]
+    assert busy.request("GET", "/", hooks={"response": meanwhile}).status_code == 204
+    assert found[0] is found[1] is manager.find("https://b", ANONYMOUS)
+    assert reasons(witness) == [("https://a", "max_pools")]
+    assert "closed" in repr(busy)
+    assert "closed" not in repr(found[0])
+
+
+def test_a_pool_just_established_stays_although_another_was_used_since() -> None:
+    clock, witness = SteppedClock(), Witness()
+
+    class Meanwhile:
+        """A request on the other pool, before this find is through."""
+
+        def record(self, event: object) -> None:
+            if event == PoolsChanged(1) and witness.lookups():
+                clock.now += 1
+                manager.conns["https://a", ANONYMOUS].request("GET", "/")
+
+    manager = quiet(answering(clock), max_pools=1, clock=clock, observers=[witness, Meanwhile()])
+    manager.find("https://a", ANONYMOUS)
+    manager.find("https://b", ANONYMOUS)
+    assert reasons(witness) == [("https://a", "max_pools")]
 
 
 # --- the law of pruning ------------------------------------------------------------------
@@ -605,7 +720,8 @@ class Pruning(RuleBasedStateMachine):
     """The manager beside a model: pools in the order of their last use, those of `add` apart.
 
     Every step happens at a time of its own. What is evicted must be the model's first, for a reason
-    that holds; after a miss nothing is left that should have been evicted.
+    that holds; after a miss or an `add` nothing is left that should have been evicted. Who is found
+    after having been idle for too long is evicted before all others, and established anew.
     """
 
     @initialize(
@@ -633,7 +749,7 @@ class Pruning(RuleBasedStateMachine):
         """What should go next, and why."""
         for host, used in self.pools.items():
             if host not in self.added:
-                if self.most and len(self.pools) > self.most:
+                if self.most and len(self.pools.keys() - self.added) > self.most:
                     return host, "max_pools"
                 if self.idle is not None and self.clock.now - used >= self.idle:
                     return host, "idle"
@@ -652,7 +768,14 @@ class Pruning(RuleBasedStateMachine):
     def find(self, host: str, pause: float) -> None:
         self.clock.now += pause
         miss = host not in self.pools
+        if not miss and host not in self.added and self.idle is not None:
+            miss = self.clock.now - self.pools[host] >= self.idle
         self.manager.find(host, ANONYMOUS)
+        if miss and host in self.pools:
+            gone = self.witness.of(PoolEvicted)[self.told]
+            assert (gone.pool.host, gone.reason) == (host, "idle")
+            del self.pools[host]
+            self.told += 1
         self.touch(host)
         self.follow()
         if miss:
@@ -661,12 +784,15 @@ class Pruning(RuleBasedStateMachine):
     @rule(host=st.sampled_from(HOSTS))
     def add(self, host: str) -> None:
         self.clock.now += 0.125
-        before = self.told + (host in self.pools)
+        replaced = [(host, "replaced")] if host in self.pools else []
         self.manager.add(host, ANONYMOUS, Plain())
+        told = self.witness.of(PoolEvicted)[self.told :][: len(replaced)]
+        assert [(event.pool.host, event.reason) for event in told] == replaced
+        self.told += len(told)
         self.touch(host)
         self.added.add(host)
-        self.told = len(self.witness.of(PoolEvicted))
-        assert self.told == before
+        self.follow()
+        assert self.first() is None
 
     @precondition(lambda self: self.ours)
     @rule(host=st.sampled_from(HOSTS))
