@@ -542,6 +542,8 @@ class Connection:
             self._in_flight = max(self._in_flight - 1, 0)
             last = self._in_flight == 0
             close = last and self._retired
+            if close and self._holders:
+                self._retired = False
             if last and self._idle is not None:
                 self._idle.set()
             sweep = now - self._swept >= IDLE / 2
@@ -571,11 +573,13 @@ class Connection:
         """Close the sockets: now, or as soon as the last request in flight has ended.
 
         Whoever still holds the connection may go on using it: a later request opens a socket
-        again, and closes it when it ends.
+        again, and closes it when it ends; or leaves it open, for a manager that has this
+        connection to give.
         """
         with self._lock:
-            self._retired = True
             now = self._in_flight == 0
+            # What a pool still holds is not done with: others will find it.
+            self._retired = not now or self._holders == 0
             session = self._session
         if now and session is not None:
             session.close()

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import threading
 import weakref
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
@@ -178,8 +178,9 @@ class ConnectionManager:
         self._publish_at = self._clock.monotonic() + self._interval
         """When to tell of hits and to prune: no later than the next pool is idle for too long."""
         self._sweep_at = self._clock.monotonic() + PUBLISH
-        self._unswept: deque[Connection] = deque()
-        """Connections that were used and may have idle sockets."""
+        self._unswept: OrderedDict[int, Connection] = OrderedDict()
+        """Connections that were used and may have idle sockets, by identity: none that is closed,
+        for that keeps no socket, and must not be kept itself."""
         self._dirty: list[Entry] = []
         """Pools that were hit since hits were told last."""
         _forks.enlist(self)
@@ -491,8 +492,9 @@ class ConnectionManager:
                 # At once, so that nobody else has to choose between this one and those it replaces.
                 pruned, _ = self._prune(entry.touched, fresh=entry)
         if newer is not None:
-            # An `add` won: everyone gets that one, and the hook's is closed if nobody else has it.
-            if newer.conn is not conn:
+            # An `add` won: everyone gets that one, and the hook's, if it is ours, is closed if
+            # nobody else has it.
+            if is_ours(conn) and newer.conn is not conn:
                 self._close(entry)
             elif is_ours(conn):
                 conn._released()
@@ -651,15 +653,21 @@ class ConnectionManager:
     ) -> ResetReport:
         """Close pools that are forgotten already, and tell of it.
 
-        :param foreign: whether objects that are not ours are closed too
+        :param foreign: whether objects that are not ours are closed too: once, and none that a
+            pool which stays has as well
         """
         done = {"closed": 0, "draining": 0, "forgotten": 0, "failed": 0}
         count = 0
+        # Ours know themselves how many pools hold them.
+        held = {id(entry.conn) for entry in View(self._pools).entries()} if foreign else set()
         for entry in entries:
             count += 1
             self._tell_hits(entry)
-            ours = is_ours(entry.conn)
-            done[self._close(entry) if ours or foreign else "forgotten"] += 1
+            if is_ours(entry.conn) or (foreign and id(entry.conn) not in held):
+                done[self._close(entry)] += 1
+                held.add(id(entry.conn))
+            else:
+                done["forgotten"] += 1
             self._telemetry.record(events.PoolEvicted(entry.name, reason))
         if count and reason != "replaced":
             self._telemetry.record(events.PoolsChanged(-count))
@@ -667,8 +675,11 @@ class ConnectionManager:
 
     def _close(self, entry: Entry) -> str:
         """Close a connection, ours or not; what became of it."""
-        if is_ours(entry.conn) and not entry.conn._released():
-            return "forgotten"  # another pool has it
+        if is_ours(entry.conn):
+            if not entry.conn._released():
+                return "forgotten"  # another pool has it
+            self._unswept.pop(id(entry.conn), None)
+            entry.conn._listed = False
         try:
             close = getattr(entry.conn, "close", None)
             if not callable(close):
@@ -681,9 +692,9 @@ class ConnectionManager:
 
     def _request_ended(self, conn: Connection) -> None:
         """A request on one of our connections has ended: a time to tell what was counted."""
-        if not conn._listed:
+        if not conn._listed and not conn._retired:
             conn._listed = True
-            self._unswept.append(conn)
+            self._unswept[id(conn)] = conn
         now = self._clock.monotonic()
         if self._dirty or now >= self._publish_at:
             self._housekeep(now)
@@ -721,13 +732,12 @@ class ConnectionManager:
         """Have connections that nobody uses any more close their idle sockets."""
         for _ in range(min(len(self._unswept), SWEPT)):
             try:
-                conn = self._unswept.popleft()
-            except IndexError:  # another thread is at it too
+                _, conn = self._unswept.popitem(last=False)
+            except KeyError:  # another thread is at it too
                 return
-            if conn._sweep():
-                conn._listed = False
-            else:
-                self._unswept.append(conn)
+            conn._listed = not conn._sweep() and not conn._retired
+            if conn._listed:
+                self._unswept[id(conn)] = conn
 
     def _prune(
         self, now: float, fresh: Entry | None = None

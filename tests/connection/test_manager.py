@@ -310,6 +310,40 @@ def test_a_connection_whose_close_raises_does_not_keep_the_others_open() -> None
         assert len(manager.conns) == 0
 
 
+def test_reset_closes_an_object_that_several_pools_hold_once() -> None:
+    manager, shared = quiet(), Closable()
+    manager.add("a", None, shared)
+    manager.add("b", None, shared)
+    assert manager.reset() == ResetReport(closed=1, draining=0, forgotten=1, failed=0)
+    assert shared.closed == 1
+
+
+def test_reset_with_an_age_leaves_an_object_open_that_another_pool_still_holds() -> None:
+    clock, shared = SteppedClock(), Closable()
+    manager = quiet(clock=clock)
+    manager.add("old", None, shared)
+    clock.now += 10
+    manager.add("young", None, shared)
+    assert manager.reset(idle=5) == ResetReport(closed=0, draining=0, forgotten=1, failed=0)
+    assert shared.closed == 0
+    assert manager.reset() == ResetReport(closed=1, draining=0, forgotten=0, failed=0)
+    assert shared.closed == 1
+
+
+def test_two_objects_that_are_equal_are_both_closed() -> None:
+    class Equal(Closable):
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Equal)
+
+        __hash__ = None  # type: ignore[assignment]
+
+    manager, one, other = quiet(), Equal(), Equal()
+    manager.add("a", None, one)
+    manager.add("b", None, other)
+    assert manager.reset().closed == 2
+    assert (one.closed, other.closed) == (1, 1)
+
+
 def test_reset_is_one_log_event_with_counts() -> None:
     log = CapturingLogger()
     manager = quiet(logger=log)

@@ -5,11 +5,13 @@ Rule: whether a socket is open, and who closed it, is read from the server's rec
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
 
-from sleepwalker import ANONYMOUS, Connection
+from sleepwalker import ANONYMOUS, Connection, DirectHook
 from sleepwalker.resilience.clock import SYSTEM
 from sleepwalker.testing import SkippingClock
 from tests.crew import Maker, Plain, quiet
@@ -175,3 +177,72 @@ def test_a_connection_that_an_add_overtook_leaves_the_one_that_has_it_open(
 
         assert len(server.connections) == 1
         assert open_sockets(server) == 1
+
+
+# Connections that are closed
+
+
+@pytest.mark.parametrize("how", ["with", "close", "in flight"])
+def test_a_connection_that_its_user_closed_keeps_its_socket_for_who_finds_it_next(
+    how: str, make_server: MakeServer
+) -> None:
+    server = make_server(respond(json=[]))
+    with quiet(DirectHook(registry=False)) as manager:
+        conn = manager.find(server.url, ANONYMOUS)
+        if how == "with":
+            with conn:
+                conn.request("GET", "/")
+        elif how == "close":
+            conn.request("GET", "/")
+            conn.close()
+        else:
+            conn.request("GET", "/", hooks={"response": lambda *_, **__: conn.close()})
+        server.wait_for(lambda: [c.closed_by for c in server.connections] == ["client"])
+
+        for _ in range(10):
+            assert manager.find(server.url, ANONYMOUS) is conn
+            conn.request("GET", "/")
+
+        assert len(server.connections) == 2
+        assert open_sockets(server) == 1
+    server.wait_for(lambda: open_sockets(server) == 0)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_connection_that_was_forgotten_keeps_no_socket(
+    closed: bool,  # noqa: FBT001 - pytest hands it over by name
+    make_server: MakeServer,
+) -> None:
+    server = make_server(respond(json=[]))
+    with quiet(DirectHook(registry=False)) as manager:
+        conn = manager.find(server.url, ANONYMOUS)
+        if closed:
+            conn.close()
+        manager.reset()
+        for _ in range(3):
+            conn.request("GET", "/")
+        server.wait_for(lambda: [c.closed_by for c in server.connections] == ["client"] * 3)
+
+
+@pytest.mark.parametrize("forget", ["reset", "prune", "replace"])
+def test_a_connection_that_was_forgotten_is_not_kept_alive(
+    forget: str, make_server: MakeServer
+) -> None:
+    """However fast they come and go, and whether or not the manager is used later."""
+    server = make_server(respond(json=[]))
+    manager = quiet(DirectHook(registry=False), max_pools=1 if forget == "prune" else 0)
+    gone = []
+    for number in range(5):
+        conn = manager.find(f"{server.url}/{number}", ANONYMOUS)
+        conn.request("GET", "/")
+        if forget == "reset":
+            manager.reset()
+            conn.request("GET", "/")
+        elif forget == "replace":
+            manager.add(f"{server.url}/{number}", ANONYMOUS, Plain())
+        gone.append(weakref.ref(conn))
+        del conn
+    gc.collect()
+    left = [ref() for ref in gone if ref() is not None]
+    assert len(left) == (1 if forget == "prune" else 0)
+    manager.close()

@@ -851,6 +851,23 @@ def test_an_add_during_an_establishment_wins() -> None:
     assert witness.of(PoolEvicted) == []
 
 
+def test_a_foreign_object_that_lost_to_an_add_is_forgotten_and_not_closed() -> None:
+    """A hook may give what it gave before, for another host: only `reset` closes such objects."""
+    shared, added = Closable(), Plain()
+    gate = Gate(shared)
+    manager = quiet(gate)
+    gate.open.set()
+    assert manager.find("books", None) is shared
+    gate.open.clear()
+    gate.entered.clear()
+    job = Job(lambda: manager.find("authors", None))
+    wait_for(gate.entered)
+    manager.add("authors", None, added)
+    gate.open.set()
+    assert job.result() is added
+    assert shared.closed == 0
+
+
 @pytest.mark.parametrize("answer", [None, ValueError("no")], ids=["declined", "failed"])
 def test_an_add_during_an_establishment_wins_also_when_that_fails(answer: Any) -> None:
     witness, added = Witness(), Plain()
