@@ -492,9 +492,7 @@ class Connection:
     @property
     def _label(self) -> str:
         """What telemetry calls our auth."""
-        if self._auth_label is None and self._auth is None:
-            return "basic"  # which is how the entries of a netrc file are sent
-        return self._auth_label or _auth.label(self._auth)
+        return self._auth_label or label_of(self._auth)
 
     def _adopt(
         self,
@@ -634,6 +632,12 @@ def _checked_policy(policy: object) -> Policy | None:
         msg = f"policy must be a Policy, not {type(policy).__name__}"
         raise ConfigurationError(msg)
     return policy
+
+
+def label_of(auth: object) -> str:
+    """What telemetry calls an auth that was given no label."""
+    # The entries of a netrc file, which `None` stands for, are sent as Basic.
+    return "basic" if auth is None else _auth.label(auth)
 
 
 def is_ours(conn: object) -> TypeGuard[Connection]:

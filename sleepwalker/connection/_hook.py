@@ -40,11 +40,12 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from sleepwalker.observability.events import Pool
     from sleepwalker.observability.telemetry import Telemetry
     from sleepwalker.resilience.clock import Clock
     from sleepwalker.resilience.deadline import Deadline
     from sleepwalker.resilience.policy import Policy
+
+    from ._pools import Naming
 
 _NO_CONNECTIONS = (type, bool, int, float, str, bytes, Coroutine)
 """What is surely no connection, whatever a hook meant by it."""
@@ -163,7 +164,7 @@ class HookRun:
         host: Any,
         auth: Any,
         *,
-        pool: Pool,
+        naming: Naming,
         telemetry: Telemetry,
         policy: Policy,
         deadline: Deadline,
@@ -171,7 +172,7 @@ class HookRun:
         random: Callable[[], float],
     ) -> None:
         self._hook, self._host, self._auth = hook, host, auth
-        self._pool, self._telemetry = pool, telemetry
+        self._naming, self._telemetry = naming, telemetry
         self._policy, self._deadline = policy, deadline
         self._clock, self._random = clock, random
         self._attempts = 0
@@ -195,8 +196,8 @@ class HookRun:
         span = tracing.start(
             names.SPAN_HOOK,
             {
-                names.ATTR_HOST: self._pool.host,
-                names.ATTR_AUTH: self._pool.auth,
+                names.ATTR_HOST: self._naming.host,
+                names.ATTR_AUTH: self._naming.auth,
                 names.ATTR_HOOK: name,
                 names.ATTR_HOOK_ATTEMPT: self._attempts,
             },
@@ -216,6 +217,8 @@ class HookRun:
             if isinstance(connection, _NO_CONNECTIONS):
                 error = _no_connection(name, connection)
                 connection, outcome = None, "failed"
+            elif connection is not None:
+                self._naming.settle(connection)
         finally:
             # Blocking that is not ours can't be interrupted; that it overran is told.
             if self._deadline.remaining() < 0:
@@ -231,10 +234,12 @@ class HookRun:
     def _end(self, span: Span, outcome: str, failed: str | None, duration: float) -> None:
         if outcome == "timeout" and failed is None:
             failed = "deadline"
-        self._telemetry.tracing.end(span, {names.ATTR_OUTCOME: outcome}, error=failed)
+        pool = self._naming.pool
+        attributes = {names.ATTR_OUTCOME: outcome, names.ATTR_AUTH: pool.auth}
+        self._telemetry.tracing.end(span, attributes, error=failed)
         self._telemetry.record(
             events.HookCalled(
-                self._pool,
+                pool,
                 name_of(self._hook),
                 self._attempts,
                 outcome,

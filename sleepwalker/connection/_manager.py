@@ -46,7 +46,7 @@ from ._connection import (
     checked_random,
     is_ours,
 )
-from ._pools import Entry, Hashed, PoolKey, Pools, View
+from ._pools import Entry, Hashed, Naming, PoolKey, Pools, View
 from ._timeouts import deadline_error
 
 if TYPE_CHECKING:
@@ -84,9 +84,10 @@ class ResetReport(NamedTuple):
 class _Establishment:
     """One establishing of a connection, and what all who wait for it get."""
 
-    __slots__ = ("conn", "done", "failure", "generation", "leader", "span")
+    __slots__ = ("conn", "done", "failure", "generation", "leader", "naming", "span")
 
-    def __init__(self, generation: int) -> None:
+    def __init__(self, generation: int, naming: Naming) -> None:
+        self.naming = naming
         self.leader = threading.get_ident()
         self.generation = generation
         self.done = threading.Event()
@@ -226,7 +227,8 @@ class ConnectionManager:
             msg = "conn must be a connection, not None"
             raise ConfigurationError(msg)
         key = PoolKey(host, auth, self._telemetry.redaction)
-        entry = self._entry(key, conn, added=True)
+        name = Naming(self._telemetry, key).settle(conn)
+        entry = self._entry(key, conn, name, added=True)
         with self._lock:
             self._refuse_if_closed()
             replaced = self._pools.put(entry)
@@ -304,9 +306,8 @@ class ConnectionManager:
         deadline = Deadline.after(self.policy.deadline, self._clock).earlier(_deadline.ambient())
         if deadline.remaining() < 0:
             raise deadline_error(deadline, f"find {key}")
-        name = self._name(key)
         told = False
-        mine = _Establishment(self._generation)
+        mine = _Establishment(self._generation, Naming(self._telemetry, key))
         try:
             while True:
                 entry, establishment = self._join(key, mine)
@@ -314,8 +315,8 @@ class ConnectionManager:
                     return self._hit(entry, told=told)
                 assert establishment is not None  # noqa: S101 - _join gives one or the other
                 if establishment is mine:
-                    return self._lead(key, name, mine, deadline, told=told)
-                conn = self._wait(key, name, establishment, deadline, told=told)
+                    return self._lead(key, mine, deadline, told=told)
+                conn = self._wait(key, establishment, deadline, told=told)
                 if conn is not None:
                     return conn
                 # The leader was interrupted: somebody else has to lead.
@@ -364,29 +365,31 @@ class ConnectionManager:
     def _lead(
         self,
         key: PoolKey,
-        name: Pool,
         establishment: _Establishment,
         deadline: Deadline,
         *,
         told: bool,
     ) -> Any:
         """Establish the connection; everyone who waits gets what comes of it."""
-        tracing = self._telemetry.tracing
+        tracing, naming = self._telemetry.tracing, establishment.naming
         span, token = None, None
         failed: str | None = "other"
         pruned: dict[str, list[Entry]] = {}
         try:
             span = tracing.start(
                 names.SPAN_CONNECT,
-                {names.ATTR_HOST: name.host, names.ATTR_AUTH: name.auth, names.ATTR_LOOKUP: "miss"},
+                {
+                    names.ATTR_HOST: naming.host,
+                    names.ATTR_AUTH: naming.auth,
+                    names.ATTR_LOOKUP: "miss",
+                },
             )
             establishment.span = tracing.context_of(span)
             token = tracing.enter(span)
             with _deadline.entered(deadline):
-                conn, failure = self._establish(key, name, deadline)
+                conn, failure = self._establish(key, naming, deadline)
             if failure is None:
-                entry, pruned = self._keep(key, conn, name, establishment)
-                conn, name = entry.conn, entry.name
+                conn, pruned = self._keep(key, conn, establishment)
             else:
                 conn = self._settle(key, establishment, failure)
             if conn is None:
@@ -403,15 +406,15 @@ class ConnectionManager:
             # Whatever happened (an interrupt too), nobody is left waiting.
             self._publish(key, establishment)
             if not told:
-                self._telemetry.record(events.LookedUp(name, "miss", 1))
+                self._telemetry.record(events.LookedUp(naming.pool, "miss", 1))
             tracing.leave(token)
             if span is not None:
-                tracing.end(span, {}, error=failed)
+                tracing.end(span, {names.ATTR_AUTH: naming.auth}, error=failed)
             self._pruned(pruned)
             self._housekeep(self._clock.monotonic())
 
     def _establish(
-        self, key: PoolKey, name: Pool, deadline: Deadline
+        self, key: PoolKey, naming: Naming, deadline: Deadline
     ) -> tuple[Any, EstablishmentError | None]:
         """Ask the hooks in order; the connection, or the failure that tells of all of them."""
         started = self._clock.monotonic()
@@ -421,7 +424,7 @@ class ConnectionManager:
                 hook,
                 key.host,
                 key.auth,
-                pool=name,
+                naming=naming,
                 telemetry=self._telemetry,
                 policy=self.policy,
                 deadline=deadline,
@@ -432,14 +435,16 @@ class ConnectionManager:
             outcomes.append(outcome)
             if conn is not None:
                 duration = self._clock.monotonic() - started
-                self._telemetry.record(events.ConnectionEstablished(name, outcome.hook, duration))
+                self._telemetry.record(
+                    events.ConnectionEstablished(naming.pool, outcome.hook, duration)
+                )
                 return conn, None
             if not deadline.allows_attempt():
                 break
         failure = self._failure(key, outcomes, self._clock.monotonic() - started)
         self._telemetry.record(
             events.ConnectionFailed(
-                name, len(outcomes), failure.elapsed or 0.0, _last_error_type(outcomes)
+                naming.pool, len(outcomes), failure.elapsed or 0.0, _last_error_type(outcomes)
             )
         )
         return None, failure
@@ -472,13 +477,14 @@ class ConnectionManager:
         return failure
 
     def _keep(
-        self, key: PoolKey, conn: Any, name: Pool, establishment: _Establishment
-    ) -> tuple[Entry, dict[str, list[Entry]]]:
+        self, key: PoolKey, conn: Any, establishment: _Establishment
+    ) -> tuple[Any, dict[str, list[Entry]]]:
         """Put what a hook gave into the map, unless something newer is there.
 
         :returns: what everyone gets; and the pools that were pruned for it, still to be closed
         """
-        entry = self._entry(key, conn, added=False, name=name)
+        naming = establishment.naming
+        entry = self._entry(key, conn, naming.pool, added=False)
         self._adopted(entry)
         pruned: dict[str, list[Entry]] = {}
         with self._lock:
@@ -494,6 +500,7 @@ class ConnectionManager:
         if newer is not None:
             # An `add` won: everyone gets that one, and the hook's, if it is ours, is closed if
             # nobody else has it.
+            naming.become(newer.name)
             if is_ours(conn) and newer.conn is not conn:
                 self._close(entry)
             elif is_ours(conn):
@@ -504,9 +511,9 @@ class ConnectionManager:
                 self._close(entry)
         else:
             self._telemetry.record(events.PoolsChanged(1))
-        kept = newer or entry
-        self._publish(key, establishment, conn=kept.conn)
-        return kept, pruned
+        conn = entry.conn if newer is None else newer.conn
+        self._publish(key, establishment, conn=conn)
+        return conn, pruned
 
     def _settle(
         self, key: PoolKey, establishment: _Establishment, failure: EstablishmentError
@@ -515,6 +522,7 @@ class ConnectionManager:
         with self._lock:
             added = self._pools.by_key.get(key.canonical)
         if added is not None:
+            establishment.naming.become(added.name)
             self._publish(key, establishment, conn=added.conn)
             return added.conn
         self._publish(key, establishment, failure=failure)
@@ -542,26 +550,25 @@ class ConnectionManager:
     def _wait(
         self,
         key: PoolKey,
-        name: Pool,
         establishment: _Establishment,
         deadline: Deadline,
         *,
         told: bool,
     ) -> Any:
         """Wait for another thread's establishment; `None` when its leader was interrupted."""
-        telemetry = self._telemetry
+        telemetry, naming = self._telemetry, establishment.naming
         started = self._clock.monotonic()
         span = None
         failed: str | None = "other"
         try:
             if not told:
-                telemetry.record(events.LookedUp(name, "coalesced", 1))
+                telemetry.record(events.LookedUp(naming.pool, "coalesced", 1))
             links = (establishment.span,) if establishment.span is not None else ()
             span = telemetry.tracing.start(
                 names.SPAN_CONNECT,
                 {
-                    names.ATTR_HOST: name.host,
-                    names.ATTR_AUTH: name.auth,
+                    names.ATTR_HOST: naming.host,
+                    names.ATTR_AUTH: naming.auth,
                     names.ATTR_LOOKUP: "coalesced",
                 },
                 links=links,
@@ -583,9 +590,10 @@ class ConnectionManager:
         finally:
             with self._lock:
                 self._waiting.pop(threading.get_ident(), None)
-            telemetry.record(events.EstablishmentAwaited(name, self._clock.monotonic() - started))
+            waited = self._clock.monotonic() - started
+            telemetry.record(events.EstablishmentAwaited(naming.pool, waited))
             if span is not None:
-                telemetry.tracing.end(span, {}, error=failed)
+                telemetry.tracing.end(span, {names.ATTR_AUTH: naming.auth}, error=failed)
 
     # --- forgetting and closing --------------------------------------------------------------
 
@@ -808,15 +816,8 @@ class ConnectionManager:
             msg = "this ConnectionManager is closed; it takes no new finds"
             raise ClosedError(msg)
 
-    def _name(self, key: PoolKey) -> Pool:
-        return self._telemetry.pool(key.shown_host, _auth.label(key.auth), key.canonical[1])
-
-    def _entry(self, key: PoolKey, conn: Any, *, added: bool, name: Pool | None = None) -> Entry:
-        if is_ours(conn) and (conn._auth_label is not None or key.auth is None):
-            # Who asks without an auth leaves it to the hook; the connection knows which it took.
-            identity = conn._identity if key.auth is None else key.canonical[1]
-            name = self._telemetry.pool(key.shown_host, conn._label, identity)
-        return Entry(key, conn, name or self._name(key), added=added, now=self._clock.monotonic())
+    def _entry(self, key: PoolKey, conn: Any, name: Pool, *, added: bool) -> Entry:
+        return Entry(key, conn, name, added=added, now=self._clock.monotonic())
 
     def _adopted(self, entry: Entry) -> None:
         if is_ours(entry.conn):

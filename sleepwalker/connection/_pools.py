@@ -20,13 +20,14 @@ from sleepwalker.exceptions import ConfigurationError, URLError
 from sleepwalker.observability.redaction import DEFAULT as REDACTION
 
 from . import _urls
-from ._connection import is_ours
+from ._connection import is_ours, label_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from sleepwalker.observability.events import Pool
     from sleepwalker.observability.redaction import Redaction
+    from sleepwalker.observability.telemetry import Telemetry
 
 ALIASES = 8
 """How many spellings of its key a pool remembers, beside the canonical one."""
@@ -125,6 +126,50 @@ def _host_key(host: Any, redaction: Redaction) -> tuple[str, Hashable]:
     # An opaque name may be anything, an object with secrets in it too: only text is shown.
     shown = _urls.shown_name(host, redaction) if isinstance(host, str) else type(host).__name__
     return shown, host
+
+
+class Naming:
+    """What telemetry calls a pool, while that has no connection yet which may know better.
+
+    A name is one of the few that are labelled: none is taken before something is told under it.
+    """
+
+    __slots__ = ("_key", "_name", "_telemetry")
+
+    def __init__(self, telemetry: Telemetry, key: PoolKey) -> None:
+        self._telemetry, self._key = telemetry, key
+        self._name: Pool | None = None
+
+    @property
+    def host(self) -> str:
+        """The host as shown."""
+        return self._key.shown_host
+
+    @property
+    def auth(self) -> str:
+        """The auth's label, as far as it is known."""
+        return label_of(self._key.auth) if self._name is None else self._name.auth
+
+    @property
+    def pool(self) -> Pool:
+        """The name as it is now."""
+        if self._name is None:
+            identity = self._key.canonical[1]
+            self._name = self._telemetry.pool(self.host, label_of(self._key.auth), identity)
+        return self._name
+
+    def settle(self, conn: Any) -> Pool:
+        """The name that the pool has with this connection."""
+        key = self._key
+        if is_ours(conn) and (conn._auth_label is not None or key.auth is None):
+            # Who asks without an auth leaves it to the hook; the connection knows which it took.
+            identity = conn._identity if key.auth is None else key.canonical[1]
+            self._name = self._telemetry.pool(self.host, conn._label, identity)
+        return self.pool
+
+    def become(self, name: Pool) -> None:
+        """Take the name of the pool that was there first."""
+        self._name = name
 
 
 class Entry:

@@ -18,6 +18,7 @@ from sleepwalker import (
     ConnectionManager,
     CrossOriginError,
     DirectHook,
+    EstablishmentError,
 )
 from sleepwalker.observability import names
 from sleepwalker.observability.events import LookedUp
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from tests.servers import (
         CertificateAuthority,
+        NetrcFile,
         ScriptedServer,
     )
 
@@ -210,6 +212,78 @@ def test_the_label_that_a_caller_chose_is_told(
     (line,) = [line for line in watched.lines if line["event"] == "request.completed"]
     assert line["auth"] == "billing"
     assert "billing" in repr(conn)
+
+
+class LogsIn:
+    """A hook that knows by itself who we are to a host."""
+
+    def __init__(self, **options: Any) -> None:
+        self._options = options
+
+    def connect(self, host: Any, auth: Any) -> Connection:
+        del auth
+        return Connection(host, ("k3y", ""), **self._options)
+
+
+@pytest.mark.parametrize("case", ["label", "netrc", "hook's", "hook's label"])
+def test_all_that_is_told_of_a_pool_is_told_under_one_name(
+    case: str,
+    watched: Watched,
+    tls_server: ScriptedServer,
+    ca: CertificateAuthority,
+    netrc_file: NetrcFile,
+) -> None:
+    netrc_file({"default": ("k3y", "password")})
+    verify = str(ca.bundle)
+    hook, auth, expected = {
+        "label": (DirectHook(verify=verify, auth_label="svc"), ("k3y", ""), "svc"),
+        "netrc": (DirectHook(verify=verify), None, "basic"),
+        "hook's": (LogsIn(verify=verify), None, "basic"),
+        "hook's label": (LogsIn(verify=verify, auth_label="svc"), None, "svc"),
+    }[case]
+    with ConnectionManager(hooks=[hook], **watched.instruments) as manager:
+        for _ in range(2):
+            manager.find(tls_server.url, auth).request("GET", "/")
+    assert auths(watched, tls_server.url) == {expected}
+    assert {line["auth"] for line in watched.lines if "auth" in line} == {expected}
+    told = {str((s.attributes or {}).get("sleepwalker.auth", expected)) for s in watched.spans}
+    assert told == {expected}
+    # Nor was a name taken that nothing is told under: the next identity is the second.
+    other = watched.connection(tls_server.url, ("other", ""), auth_label=expected)
+    other.request("GET", "/")
+    assert auths(watched, tls_server.url) == {expected, f"{expected}#2"}
+    if expected != "basic":
+        watched.connection(tls_server.url, ("third", "")).request("GET", "/")
+        assert "basic" in auths(watched, tls_server.url)
+
+
+def test_a_find_that_fails_without_an_auth_is_told_as_netrc_is(watched: Watched) -> None:
+    with ConnectionManager(**watched.instruments) as manager, pytest.raises(EstablishmentError):
+        manager.find("https://host.test")
+    assert auths(watched) == {"basic"}
+
+
+def test_the_span_of_an_establishment_has_the_name_of_the_pool_in_the_end(
+    watched: Watched,
+) -> None:
+    with ConnectionManager(hooks=[DirectHook()], **watched.instruments) as manager:
+        for user in "ab":
+            manager.find("https://host.test", (user, ""))
+        added = Connection("https://other.test", ("c", ""), auth_label="svc")
+
+        class Adds:
+            def connect(self, host: Any, auth: Any) -> None:
+                manager.add(host, auth, added)
+
+        manager.clear_hooks()
+        manager.add_conn_hook(Adds())
+        assert manager.find("https://other.test", ("c", "")) is added
+    told = [
+        (span.attributes or {})["sleepwalker.auth"]
+        for span in watched.spans
+        if span.name == names.SPAN_CONNECT
+    ]
+    assert told == ["basic", "basic#2", "svc"]
 
 
 def test_a_chosen_label_never_shares_series_with_another_identity(watched: Watched) -> None:
