@@ -667,7 +667,7 @@ class ConnectionManager:
         done = {"closed": 0, "draining": 0, "forgotten": 0, "failed": 0}
         count = 0
         # Ours know themselves how many pools hold them.
-        held = {id(entry.conn) for entry in View(self._pools).entries()} if foreign else set()
+        held = set(map(id, self._pools.conns())) if foreign else set()
         for entry in entries:
             count += 1
             self._tell_hits(entry)

@@ -265,6 +265,10 @@ class Pools:
                 self.by_alias.pop(pair, None)
         entry.aliases = ()
 
+    def conns(self) -> list[Any]:
+        """The connections as they are now."""
+        return [entry.conn for entry in list(self.by_key.values())]
+
     def clear(self) -> list[Entry]:
         """Forget all pools; return them."""
         entries = list(self.by_key.values())
