@@ -760,7 +760,9 @@ class ConnectionManager:
         passed: list[Entry] = []
         try:
             while (entry := pools.least_recently_used()) is not None:
-                too_many = 0 < self._max_pools < len(pools.prunable)
+                # One that hooks made has room, however many were put in by hand: it would be
+                # established anew at every find.
+                too_many = 0 < self._max_pools < len(pools) and len(pools.prunable) > 1
                 if too_many and entry is not fresh:
                     reason = "max_pools"
                 elif self._is_idle(entry, now):

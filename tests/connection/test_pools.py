@@ -457,18 +457,23 @@ def test_what_add_put_in_is_never_pruned() -> None:
         manager.find(host, None)
     assert ("added", None) in manager.conns
     assert added.closed == 0
-    assert len(manager.conns) == 3
-    assert reasons(witness) == [("a", "max_pools"), ("b", "max_pools")]
+    assert len(manager.conns) == 2
+    assert reasons(witness) == [("a", "max_pools"), ("b", "max_pools"), ("c", "max_pools")]
 
 
-def test_what_add_put_in_takes_no_room_from_what_hooks_make() -> None:
-    hook = Maker()
-    manager = quiet(hook, max_pools=1)
+def test_one_that_a_hook_made_has_room_however_many_add_put_in() -> None:
+    hook, clock, witness = Maker(), SteppedClock(), Witness()
+    manager = quiet(hook, max_pools=1, clock=clock, observers=[witness])
     for host in "abc":
         manager.add(host, None, Plain())
-    assert manager.find("d", None) is manager.find("d", None)
+    for _ in range(3):
+        clock.now += 10
+        manager.find("d", None)
     assert len(hook.asked) == 1
     assert len(manager.conns) == 4
+    clock.now += 10
+    manager.find("e", None)
+    assert reasons(witness) == [("d", "max_pools")]
 
 
 def test_an_add_prunes_too() -> None:
@@ -749,7 +754,8 @@ class Pruning(RuleBasedStateMachine):
         """What should go next, and why."""
         for host, used in self.pools.items():
             if host not in self.added:
-                if self.most and len(self.pools.keys() - self.added) > self.most:
+                made = self.pools.keys() - self.added
+                if 0 < self.most < len(self.pools) and len(made) > 1:
                     return host, "max_pools"
                 if self.idle is not None and self.clock.now - used >= self.idle:
                     return host, "idle"
