@@ -757,9 +757,10 @@ class ConnectionManager:
         """
         pools, expires = self._pools, math.inf
         evicted: dict[str, list[Entry]] = {}
-        passed: list[Entry] = []
+        taken: list[Entry] = []
         try:
-            while (entry := pools.least_recently_used()) is not None:
+            while (entry := pools.take_least_recently_used()) is not None:
+                taken.append(entry)
                 # One that hooks made has room, however many were put in by hand: it would be
                 # established anew at every find.
                 too_many = 0 < self._max_pools < len(pools) and len(pools.prunable) > 1
@@ -769,8 +770,6 @@ class ConnectionManager:
                     reason = "idle"
                 elif entry is fresh or (self._idle is not None and entry.busy()):
                     # It stays, but those behind it may have to go.
-                    pools.pass_over()
-                    passed.append(entry)
                     continue
                 else:
                     if self._idle is not None:
@@ -779,8 +778,9 @@ class ConnectionManager:
                 pools.remove(entry)
                 evicted.setdefault(reason, []).append(entry)
         finally:
-            for entry in passed:
-                pools.enqueue(entry)
+            for entry in taken:
+                if entry.alive:
+                    pools.enqueue(entry)
         return evicted, expires
 
     def _pruned(self, evicted: dict[str, list[Entry]]) -> None:

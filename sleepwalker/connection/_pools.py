@@ -286,26 +286,24 @@ class Pools:
             heapq.heapify(self._queue)
         heapq.heappush(self._queue, (entry.last_used(), next(self._numbers), entry))
 
-    def pass_over(self) -> None:
-        """Take the least recently used pool out of the queue; it has to be put back in the end."""
-        heapq.heappop(self._queue)
-
-    def least_recently_used(self) -> Entry | None:
+    def take_least_recently_used(self) -> Entry | None:
         """The pool (none put in by hand) that was not used for the longest time.
 
-        The queue has each pool at the time that was known when it was put there. Who stands first
-        but was used since goes back with its new time; so the first who was not is the one.
+        It is out of the queue then, and has to be put back if it stays. The queue has each pool at
+        the time that was known when it was put there. Who comes first but was used since goes back
+        with its new time; so the first who was not is the one.
         """
-        queue = self._queue
-        while queue:
-            since, _, entry = queue[0]
-            used = entry.last_used()
+        # Taken out before it is looked at: a signal handler's call may change the queue meanwhile.
+        while self._queue:
+            try:
+                since, _, entry = heapq.heappop(self._queue)
+            except IndexError:
+                return None
             if not entry.alive:
-                heapq.heappop(queue)
-            elif used > since:
-                heapq.heapreplace(queue, (used, next(self._numbers), entry))
-            else:
+                continue
+            if entry.last_used() <= since:
                 return entry
+            self.enqueue(entry)
         return None
 
 

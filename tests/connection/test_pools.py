@@ -718,6 +718,35 @@ def test_a_pool_just_established_stays_although_another_was_used_since() -> None
 
 # --- the law of pruning ------------------------------------------------------------------
 
+
+@pytest.mark.parametrize("moment", range(1, 9))
+@pytest.mark.parametrize("finds", [True, False])
+def test_a_call_in_the_middle_of_pruning_finds_and_leaves_it_whole(
+    moment: int, *, finds: bool
+) -> None:
+    class Interrupted(Connection):
+        """Where it is asked when it was used, a signal handler comes by, once."""
+
+        @property
+        def last_used(self) -> float:
+            asked.append(1)
+            if len(asked) == moment:
+                manager.reset()
+                if finds:
+                    manager.find("https://handler", ANONYMOUS)
+            return super().last_used
+
+    asked: list[int] = []
+    hook = Maker(lambda host, auth: Interrupted(host, auth, registry=False))
+    manager = quiet(hook, max_pools=2, idle=60)
+    for number in range(4):
+        manager.find(f"https://h{number}", ANONYMOUS)
+    assert len(asked) >= moment
+    manager.find("https://last", ANONYMOUS)
+    assert ("https://last", ANONYMOUS) in manager.conns
+    assert len(manager.conns) <= 2
+
+
 HOSTS = [f"https://h{n}" for n in range(6)]
 
 
