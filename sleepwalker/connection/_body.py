@@ -50,18 +50,28 @@ def _checked_part(part: Any) -> Any:
 
     :raises ConfigurationError: when it is neither text nor bytes
     """
-    if not isinstance(part, str) and not _is_in_memory(part):
+    # urllib3 leaves out what is empty.
+    if part and not isinstance(part, str) and not _is_in_memory(part):
         msg = f"a part of the body must be text or bytes, not {type(part).__name__}"
         raise ConfigurationError(msg)
     return part
 
 
 def _is_in_memory(source: object) -> bool:
-    """Whether a body is bytes, or shares its memory as bytes do."""
+    """Whether a body is bytes, or shares its memory as bytes do.
+
+    :raises ConfigurationError: when it shares wider items, whose number is not that of the bytes
+    """
     try:
-        memoryview(source)  # type: ignore[arg-type]
+        memory = memoryview(source)  # type: ignore[arg-type]
     except TypeError:
         return False
+    if memory.itemsize != 1:
+        msg = (
+            f"a body of type {type(source).__name__} must have items of one byte each: "
+            "pass its tobytes()"
+        )
+        raise ConfigurationError(msg)
     return True
 
 

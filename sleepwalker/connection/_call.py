@@ -19,10 +19,12 @@ Rules:
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 import requests
+import urllib3
 from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 
 from sleepwalker import auth as _auth
@@ -150,6 +152,10 @@ class Call:
         seconds = options.deadline if options.deadline is not None else self._policy.deadline
         self._deadline = Deadline.after(seconds, self._clock).earlier(_deadline.ambient())
         self._outside = sys.exception()
+        self.counted = False
+        """Whether the connection counts this call among those under way."""
+        self._begun = False
+        """Whether it was told that this call has begun."""
         self._attempts = 0
         self._failures = 0
         self._waited = 0.0
@@ -166,6 +172,8 @@ class Call:
         """The answer that a response hook's `raise_for_status` was about."""
         self._from_auth: tuple[str, ...] = ()
         """What an auth of the caller's own kind has put into the request: secret by what it is."""
+        self._in_query: tuple[str, ...] = ()
+        """That of it which stands in the query."""
         self._span: Span
         self._hop: Hop
 
@@ -178,10 +186,11 @@ class Call:
         :raises SleepwalkerException: whatever of the tree applies
         """
         try:
-            self._conn._entered()
+            self._conn._entered(self)
             return self._run(finish)
         finally:
-            self._conn._left()
+            if self.counted:
+                self._conn._left()
 
     def _run(self, finish: Callable[[Call, requests.Response], Result]) -> Result:
         conn = self._conn
@@ -232,6 +241,7 @@ class Call:
 
     def _begin(self) -> None:
         pool, method = self._conn._pool, _headers.shown_method(self._method)
+        self._begun = True
         self._telemetry.record(events.RequestStarted(pool, method))
         self._span = self._tracing.start_request(pool, method, self._options.name)
 
@@ -299,6 +309,8 @@ class Call:
         response: requests.Response | None,
         error: SleepwalkerException | None,
     ) -> None:
+        if not self._begun:
+            return
         status = response.status_code if response is not None else None
         error_type = names.error_type_of(error) if error is not None else "none"
         if error is None and outcome in {"error", "exhausted"}:
@@ -420,7 +432,7 @@ class Call:
         if auth is _auth.ANONYMOUS:
             return
         known = isinstance(auth, HTTPBasicAuth | _auth.BearerAuth)
-        before = request if known else request.copy()
+        headers, url = None if known else request.headers.copy(), request.url
         try:
             with _deadline.entered(self._deadline):
                 request.prepare_auth(_applied(auth), request.url or "")
@@ -430,12 +442,15 @@ class Call:
                 raise
             msg = f"{type(auth).__name__} needs a body that can be rewound"
             raise ConfigurationError(msg) from None
-        if not known:
+        if headers is not None:
             _headers.checked(request.headers)
-            self._from_auth += (
-                *_headers.added(before.headers, request.headers),
-                *_added_to_query(before.url, request.url),
-            )
+            if request.url != url:
+                self._in_query += _added_to_query(url, request.url)
+            self._from_auth += (*_headers.added(headers, request.headers), *self._in_query)
+            request.hooks = {
+                event: [self._auths_hook(hook) for hook in hooks]
+                for event, hooks in request.hooks.items()
+            }
 
     def _begin_attempt(self, request: requests.PreparedRequest) -> Attempt:
         hop = self._hop
@@ -472,17 +487,25 @@ class Call:
         """A response hook whose errors are known as the caller's own."""
 
         def called(response: Any, *args: Any, **kwargs: Any) -> Any:
-            if not self._options.stream and isinstance(response, requests.Response):
-                # As `requests` would after the hooks. Done first, so that a body that doesn't come
-                # is no error of the hook that asks for it.
-                _ = response.content
+            try:
+                return hook(response, *args, **kwargs)
+            except Exception as error:
+                # Nor is a body that doesn't come an error of the hook that asks for it.
+                if not _says_status_of(error, response) and not _is_of_reading(error, response):
+                    self._callers_own = error
+                raise
+
+        return self._auths_hook(called)
+
+    def _auths_hook(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """A response hook of which it is known what its `raise_for_status` was about."""
+
+        def called(response: Any, *args: Any, **kwargs: Any) -> Any:
             try:
                 return hook(response, *args, **kwargs)
             except Exception as error:
                 if _says_status_of(error, response):
                     self._answered = response
-                else:
-                    self._callers_own = error
                 raise
 
         return called
@@ -499,9 +522,7 @@ class Call:
             return None
         if _says_status_of(raised, self._answered):
             return self._answered
-        if _says_status_of(raised, attempt.response) or _is_of_requests_auth(raised):
-            return attempt.response
-        return None
+        return attempt.response if _is_of_requests_auth(raised) else None
 
     def _is_callers_own(self, raised: Exception) -> bool:
         """Whether an exception is none of the wire's: the caller's code raised it."""
@@ -523,6 +544,9 @@ class Call:
                 _ = response.content
             except requests.exceptions.RequestException as error:
                 return None, self._translated(error)
+            except RuntimeError:
+                # A hook has gone through it piece by piece: there is nothing left.
+                pass
         return response, None
 
     def _translated(self, raised: Exception) -> SleepwalkerException | None:
@@ -546,9 +570,11 @@ class Call:
     def _shown_url(self, url: str | None) -> str:
         """A URL as it may be shown; one that a server gave may hold what an earlier one had."""
         shown = self._redaction.url(url or "")
-        if not (self._history or self._from_auth):
-            return shown
-        return self._redaction.text(shown, self.secrets(), rewritten=True)
+        if self._history:
+            return self._redaction.text(shown, self.secrets(), rewritten=True)
+        if self._in_query:
+            return self._redaction.text(shown, self._in_query, rewritten=True)
+        return shown
 
     def _without_secrets(self, text: str) -> str:
         return self._redaction.text(text, self.secrets())
@@ -784,12 +810,12 @@ def _applied(auth: Any) -> Callable[[requests.PreparedRequest], requests.Prepare
     return apply
 
 
-def _added_to_query(before: str | None, after: str | None) -> set[str]:
-    """The values that were put into a URL's query."""
-    if before == after:
-        return set()
-    values = ({v for _, v in parse_qsl(urlsplit(url or "").query)} for url in (after, before))
-    return next(values) - next(values)
+def _added_to_query(before: str | None, after: str | None) -> tuple[str, ...]:
+    """The values that were put into a URL's query, as they stand there and decoded."""
+    known = set(urlsplit(before or "").query.split("&"))
+    added = (pair for pair in urlsplit(after or "").query.split("&") if pair not in known)
+    values = [pair.partition("=")[2] for pair in added]
+    return tuple(v for v in (*values, *map(unquote_plus, values)) if len(v) >= _headers.SHORTEST)
 
 
 def _says_status_of(error: Exception, response: object) -> bool:
@@ -803,12 +829,22 @@ def _says_status_of(error: Exception, response: object) -> bool:
     )
 
 
+def _is_of_reading(error: Exception, response: object) -> bool:
+    """Whether an exception came from reading the body of this very answer."""
+    readers = (response, getattr(response, "raw", None))
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        module = frame.f_globals.get("__name__", "")
+        if module == "requests.models" or module.startswith("urllib3."):
+            reader = frame.f_locals.get("self")
+            if reader is not None and any(reader is each for each in readers):
+                return isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError)
+    return False
+
+
 def _is_of_requests_auth(error: Exception) -> bool:
     """Whether `requests`' own auth classes tripped over what a server sent."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    return traceback is not None and traceback.tb_frame.f_globals["__name__"] == "requests.auth"
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals["__name__"] == "requests.auth"
 
 
 def _outcome_of(error: SleepwalkerException) -> str:

@@ -516,10 +516,12 @@ class Connection:
 
     # --- being used, and closing -------------------------------------------------------------
 
-    def _entered(self) -> None:
+    def _entered(self, call: Call) -> None:
         """A call begins."""
         self._used = self._clock.monotonic()
         with self._lock:
+            # Side by side: an interrupt must not come between what is counted and that it is.
+            call.counted = True
             self._in_flight += 1
         if not _telemetry.told(events.EventLoopBlocked):
             self._tell_of_event_loop()

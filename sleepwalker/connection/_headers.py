@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _DESCRIBING = ("content-", "date", "host", "transfer-encoding", "accept")
 """How headers begin that say nothing secret, whoever has put them there."""
-_SHORTEST_WORD = 8
-"""Characters: shorter ones would be found everywhere."""
+SHORTEST = 8
+"""Characters: shorter values, such as a version, would be found everywhere."""
 _VALUE = re.compile(r"[^\x00\r\n]*")
 
 
@@ -82,8 +82,11 @@ def checked_value(name: str, value: object) -> str | bytes:
 
 def charset(headers: Mapping[str, str]) -> str | None:
     """The charset that a `Content-Type` names, if it names one."""
+    kind = headers.get("Content-Type", "")
+    if "charset" not in kind.lower():
+        return None
     message = Message()
-    message["Content-Type"] = headers.get("Content-Type", "")
+    message["Content-Type"] = kind
     named = message.get_content_charset()
     return named if isinstance(named, str) else None
 
@@ -93,9 +96,8 @@ def added(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     for name, value in after.items():
         if before.get(name) != value and not name.lower().startswith(_DESCRIBING):
             text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-            yield text
             # A scheme's name may stand before it.
-            yield from (word for word in text.split() if len(word) >= _SHORTEST_WORD)
+            yield from (part for part in {text, *text.split()} if len(part) >= SHORTEST)
 
 
 def error(what: str) -> HeaderError:

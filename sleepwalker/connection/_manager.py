@@ -229,10 +229,16 @@ class ConnectionManager:
         key = PoolKey(host, auth, self._telemetry.redaction)
         name = Naming(self._telemetry, key).settle(conn)
         entry = self._entry(key, conn, name, added=True)
-        with self._lock:
-            self._refuse_if_closed()
-            replaced = self._pools.put(entry)
+        # Before others can find or reset it.
         self._adopted(entry)
+        try:
+            with self._lock:
+                self._refuse_if_closed()
+                replaced = self._pools.put(entry)
+        except ClosedError:
+            if is_ours(conn):
+                conn._released()
+            raise
         if replaced is None:
             self._telemetry.record(events.PoolsChanged(1))
         elif replaced.conn is not conn:

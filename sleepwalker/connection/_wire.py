@@ -29,6 +29,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 from requests.exceptions import InvalidProxyURL
+from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ClosedPoolError, HTTPError
@@ -146,7 +147,8 @@ def _agreed(lengths: set[str]) -> int:
 
     http.client would read until the end of the stream, and take a part for the whole.
     """
-    if len(lengths) != 1 or not all(each.isascii() and each.isdecimal() for each in lengths):
+    sound = all(each.isascii() and each.isdecimal() and len(each) < 20 for each in lengths)
+    if len(lengths) != 1 or not sound:
         msg = "more than one Content-Length, or none that is a number"
         raise http.client.HTTPException(msg)
     return int(lengths.pop())
@@ -425,6 +427,8 @@ class Adapter(HTTPAdapter):
         except (requests.RequestException, HTTPError):
             raise
         except (TypeError, ValueError) as error:
+            if not select_proxy(request.url or "", proxies):
+                raise
             raise InvalidProxyURL(MALFORMED) from error
         if watch is not None and not isinstance(pool, _Pool):
             # SOCKS: its sockets don't tell.

@@ -266,3 +266,29 @@ def test_what_shares_its_memory_is_a_body_in_memory_and_is_not_touched(
     assert body.rewindable
     assert request.body is data
     assert told == []
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: array.array("i", [1, 2]), lambda: memoryview(array.array("h", [7]))]
+)
+def test_memory_of_wider_items_than_bytes_is_refused(make: Callable[[], Any]) -> None:
+    request = requests.PreparedRequest()
+    request.body = make()
+    with pytest.raises(ConfigurationError, match="items of one byte each"):
+        Body(request)
+
+    told: list[Exception] = []
+    sent = prepared(iter([b"", make()]))
+    Body(sent, told.append)
+    parts: Any = sent.body
+    with pytest.raises(ConfigurationError, match="items of one byte each") as caught:
+        list(parts)
+    assert told == [caught.value]
+
+
+def test_an_empty_part_of_an_iterator_may_be_none() -> None:
+    request = prepared(iter([b"a", None, b"", b"b"]))
+    Body(request, lambda _error: None)
+    parts: Any = request.body
+
+    assert list(parts) == [b"a", None, b"", b"b"]

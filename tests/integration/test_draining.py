@@ -454,3 +454,15 @@ def test_a_request_on_one_forgotten_connection_does_not_keep_another_open(
     answer.set()
     job.result()
     closed(busy, 1)
+
+
+def test_a_connection_that_a_closed_manager_refuses_is_none_of_its(server: ScriptedServer) -> None:
+    manager = quiet()
+    manager.close()
+    conn = Connection(server.url, ANONYMOUS, registry=False)
+    with pytest.raises(ClosedError):
+        manager.add(server.url, ANONYMOUS, conn)
+    conn.close()
+    conn.request("GET", "/")
+
+    server.wait_for(lambda: server.connections[0].closed_by == "client")

@@ -5,6 +5,7 @@ Rule: whatever interrupts, the call is over: nothing is in flight, and nobody wa
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,8 @@ from sleepwalker.observability.events import (
     RequestFinished,
     RequestStarted,
 )
-from tests.servers import respond
+from sleepwalker.testing import SkippingClock
+from tests.servers import respond, stall
 
 if TYPE_CHECKING:
     from tests.servers import ScriptedServer
@@ -136,3 +138,40 @@ def test_an_interrupt_as_a_call_begins_leaves_the_metrics_right(server: Scripted
         ended = {**pool, "method": "GET", "outcome": "cancelled"}
         count = "sleepwalker_request_duration_seconds_count"
         assert registry.get_sample_value(count, ended) == 1
+
+
+def test_a_call_that_was_interrupted_before_it_was_counted_counts_no_other_down(
+    server: ScriptedServer,
+) -> None:
+    class Interrupting(SkippingClock):
+        """Interrupts at the moment that is said, once."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.until: int | None = None
+
+        def monotonic(self) -> float:
+            if self.until is not None:
+                self.until -= 1
+                if self.until < 0:
+                    self.until = None
+                    raise KeyboardInterrupt
+            return super().monotonic()
+
+    clock, registry, release = Interrupting(), CollectorRegistry(), threading.Event()
+    pool = {"host": server.url, "auth": "none"}
+    with Connection(server.url, ANONYMOUS, clock=clock, registry=registry) as conn:
+        server.script(stall(release) + respond(200))
+        other = threading.Thread(target=conn.request, args=("GET", "/"))
+        other.start()
+        server.wait_for(lambda: server.count() == 1)
+        for moment in range(3):
+            clock.until = moment
+            with pytest.raises(KeyboardInterrupt):
+                conn.request("GET", "/")
+            assert conn.in_flight == 1
+            assert registry.get_sample_value("sleepwalker_requests_in_flight", pool) == 1
+        release.set()
+        other.join()
+        assert conn.in_flight == 0
+        assert registry.get_sample_value("sleepwalker_requests_in_flight", pool) == 0

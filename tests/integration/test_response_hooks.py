@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+import requests_mock
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPDigestAuth
 
@@ -20,6 +21,7 @@ from sleepwalker import (
     ConfigurationError,
     Connection,
     DeadlineExceeded,
+    HTTPNotFound,
     HTTPServiceUnavailable,
     ProtocolError,
 )
@@ -28,9 +30,11 @@ from tests.servers import (
     CertificateAuthority,
     RequireDigest,
     ScriptedServer,
+    raw,
     redirect,
     reset_after_reading,
     respond,
+    stall,
     truncated_body,
 )
 
@@ -261,3 +265,64 @@ def test_a_part_of_a_body_that_is_neither_text_nor_bytes_is_an_error(
 
     assert server.count() == 0
     assert conn.in_flight == 0
+
+
+def test_a_hook_sees_an_answer_before_its_body_is_read(server: ScriptedServer) -> None:
+    def refuses(response: requests.Response, **_: Any) -> None:
+        if int(response.headers["Content-Length"]) > 9:
+            response.close()
+            raise ValueError("too big")
+
+    def reads_raw(response: requests.Response, **_: Any) -> None:
+        seen.append(response.raw.read())
+
+    seen: list[bytes] = []
+    # The rest of the body would never come.
+    server.script(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst") + stall())
+    conn = Client(server).conn
+    with pytest.raises(ValueError, match="too big"):
+        conn.request("POST", "/", hooks={"response": refuses})
+    server.script(respond(200, body=b"payload"))
+    conn.request("GET", "/", hooks={"response": reads_raw})
+
+    assert seen == [b"payload"]
+    assert server.count(method="POST") == 1
+
+
+def test_an_auth_that_demands_a_good_status_works_with_every_adapter() -> None:
+    class Demands(AuthBase):
+        def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+            r.register_hook("response", demands)
+            return r
+
+    client = Client("https://api.example.com", auth=Demands())
+    with requests_mock.Mocker() as mocker:
+        mocker.get("https://api.example.com/", status_code=404)
+        with pytest.raises(HTTPNotFound):
+            client.conn.request("GET", "/")
+        answer = client.conn.request("GET", "/", raise_for_status=False)
+
+    assert answer.status_code == 404
+    assert client.outcomes == {"error": 2}
+
+
+def test_an_auth_may_go_through_an_answer_piece_by_piece_and_demand_a_good_status(
+    server: ScriptedServer,
+) -> None:
+    def reads(response: requests.Response, **_: Any) -> None:
+        pieces.append(b"".join(response.iter_content(3)))
+        response.raise_for_status()
+
+    class Reads(AuthBase):
+        def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+            r.register_hook("response", reads)
+            return r
+
+    pieces: list[bytes] = []
+    server.script(respond(404, body=b"no such book"))
+    client = Client(server, auth=Reads())
+    with pytest.raises(HTTPNotFound):
+        client.conn.request("GET", "/")
+
+    assert pieces == [b"no such book"]
+    assert client.wire_attempts == len(client.wire_spans) == 1

@@ -103,3 +103,21 @@ def test_no_half_of_a_secret_is_left_where_a_long_error_is_cut(
     kept = caught.value.response.content
     assert len(kept) == ERROR_BODY
     assert secret[:5].encode() not in kept
+
+
+def test_a_short_value_that_an_auth_puts_into_a_request_is_no_secret(
+    server: ScriptedServer,
+) -> None:
+    def versions(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["X-Api-Version"] = "2"
+        request.url = f"{request.url}&v=1"
+        return request
+
+    server.default = respond(404, body=b"no book 2 on 127.0.0.1")
+    client = Client(server, auth=versions)
+    with pytest.raises(HTTPNotFound) as caught:
+        client.conn.request("GET", "/v2/books/2?page=2")
+
+    [span] = client.wire_spans
+    assert (span.attributes or {})["url.full"] == f"{server.url}/v2/books/2?page=2&v=1"
+    assert caught.value.text == "no book 2 on 127.0.0.1"

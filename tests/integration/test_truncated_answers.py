@@ -137,3 +137,11 @@ def test_one_length_that_is_said_twice_is_that_length(
 
     assert Client(server).conn.request("GET", "/", timeout=5).content == b"whole"
     assert server.count() == 1
+
+
+def test_a_length_beyond_all_numbers_is_a_protocol_error(server: ScriptedServer) -> None:
+    server.script(raw(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nhello"))
+    with pytest.raises(ProtocolError):
+        Client(server).conn.request("POST", "/")
+
+    assert server.count() == 1
