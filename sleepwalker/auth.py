@@ -429,7 +429,17 @@ def secrets_of(auth: object) -> tuple[str, ...]:
     """The texts in an auth that may be secret, to be taken out of messages made from it."""
     if isinstance(auth, BearerAuth):
         return auth.known_tokens()
-    return tuple(sorted(set(_texts_in(auth, 2)), key=len, reverse=True))
+    return tuple(sorted({*_texts_in(auth, 2), *_pair_in(auth)}, key=len, reverse=True))
+
+
+def _pair_in(auth: object) -> Iterator[str]:
+    """The name and password of an auth as Basic puts them together."""
+    pair: tuple[object, ...] = auth if isinstance(auth, tuple) else ()
+    if isinstance(auth, HTTPBasicAuth | HTTPDigestAuth):
+        pair = (auth.username, auth.password)
+    texts = [p.decode("latin-1") if isinstance(p, bytes) else p for p in pair]
+    if len(texts) == 2 and all(isinstance(text, str) for text in texts):
+        yield f"{texts[0]}:{texts[1]}"
 
 
 def _texts_in(thing: Any, depth: int) -> Iterator[str]:

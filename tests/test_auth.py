@@ -915,12 +915,14 @@ def test_bearers_are_equal_by_provider_or_fixed_token() -> None:
 @pytest.mark.parametrize(
     ("auth", "secrets"),
     [
-        (("somebody", "hunter22"), {"somebody", "hunter22"}),
-        ((b"somebody", b"hunter22"), {"somebody", "hunter22"}),
-        (HTTPBasicAuth("somebody", "hunter22"), {"somebody", "hunter22"}),
-        (HTTPDigestAuth("somebody", "hunter22"), {"somebody", "hunter22"}),
-        (("me", "x"), set()),
-        (("you", "four"), {"four"}),
+        (("somebody", "hunter22"), {"somebody", "hunter22", "somebody:hunter22"}),
+        ((b"somebody", b"hunter22"), {"somebody", "hunter22", "somebody:hunter22"}),
+        (HTTPBasicAuth("somebody", "hunter22"), {"somebody", "hunter22", "somebody:hunter22"}),
+        (HTTPDigestAuth("somebody", "hunter22"), {"somebody", "hunter22", "somebody:hunter22"}),
+        (("me", "x"), {"me:x"}),
+        (("you", "four"), {"four", "you:four"}),
+        (("somebody", 7), {"somebody"}),
+        (("somebody", "hunter22", "abcd"), {"somebody", "hunter22", "abcd"}),
         (BearerAuth("abcdef"), {"abcdef"}),
         (BearerAuth(Provider()), set()),
         (Keyed("somebody"), {"somebody"}),
@@ -937,7 +939,7 @@ def test_the_texts_in_an_auth_that_may_be_secret_are_known(auth: Any, secrets: s
 
 
 def test_of_the_texts_in_an_auth_the_longest_come_first() -> None:
-    assert _auth.secrets_of(("abcd", "abcdefgh")) == ("abcdefgh", "abcd")
+    assert _auth.secrets_of(("abcd", "abcdefgh")) == ("abcd:abcdefgh", "abcdefgh", "abcd")
 
 
 # The plaintext rule

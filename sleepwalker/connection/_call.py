@@ -39,6 +39,7 @@ from sleepwalker.exceptions import (
     URLError,
 )
 from sleepwalker.observability import events, names
+from sleepwalker.observability.redaction import all_forms
 from sleepwalker.resilience import deadline as _deadline
 from sleepwalker.resilience.deadline import Deadline
 from sleepwalker.resilience.retry import (
@@ -586,10 +587,11 @@ class Call:
         sent = [response.request for response in self._history]
         sent.append((self._attempt and self._attempt.request) or self._hop.prepared)
         proxies = self._hop.settings["proxies"].values()
-        found: set[str] = set(self._from_auth)
+        of_auth = list(self._from_auth)
         if isinstance(self._hop.auth, HTTPDigestAuth):
             # Of which the request shows only hashes.
-            found.update(_auth.secrets_of(self._hop.auth))
+            of_auth += _auth.secrets_of(self._hop.auth)
+        found = set(all_forms(of_auth))
         for request in sent:
             found.update(self._redaction.secrets(request, *proxies))
         return tuple(sorted(found, key=len, reverse=True))

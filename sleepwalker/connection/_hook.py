@@ -188,6 +188,10 @@ class HookRun:
             name_of(self._hook), last.outcome, self._attempts, elapsed, last.error
         )
 
+    def broken(self, error: Exception) -> HookOutcome:
+        """The outcome when `run` raised: over what the hook raised or gave, not by its contract."""
+        return HookOutcome(name_of(self._hook), "failed", self._attempts, 0.0, error)
+
     def _call(self) -> _Answer:
         """Call the hook once."""
         self._attempts += 1
@@ -252,13 +256,15 @@ class HookRun:
         chain = list(causes(error, self._outside))
         if any(map(_is_rejection, chain)) or is_final_tls(chain):
             return Verdict(again=False, why=FINAL)
+        is_ours = isinstance(error, SleepwalkerException)
         failure = Failure(
             number=self._attempts,
             reason="connect",
             sent=False,
             status=_status_of(error),
             transient=_is_transient(error),
-            retry_after=error.retry_after if isinstance(error, SleepwalkerException) else None,
+            # An error of a class below ours that never called our constructor has none.
+            retry_after=getattr(error, "retry_after", None) if is_ours else None,
         )
         # A hook that establishes a connection may be asked again by its very contract.
         return decide(

@@ -34,6 +34,7 @@ from sleepwalker.exceptions import (
 )
 from sleepwalker.observability import events, names
 from sleepwalker.observability import telemetry as _telemetry
+from sleepwalker.observability.redaction import all_forms, stand_in_by_type
 from sleepwalker.resilience import deadline as _deadline
 from sleepwalker.resilience.deadline import Deadline, seconds_of
 
@@ -425,6 +426,32 @@ class ConnectionManager:
         """Ask the hooks in order; the connection, or the failure that tells of all of them."""
         started = self._clock.monotonic()
         outcomes: list[_hook.HookOutcome] = []
+        try:
+            conn = self._ask(key, naming, deadline, outcomes)
+            if conn is not None:
+                duration = self._clock.monotonic() - started
+                self._telemetry.record(
+                    events.ConnectionEstablished(naming.pool, outcomes[-1].hook, duration)
+                )
+                return conn, None
+            failure = self._failure(key, outcomes, self._clock.monotonic() - started)
+        except Exception as error:  # noqa: BLE001 - those who wait must not ask the hooks again
+            failure = self._broken(key, outcomes, error)
+        self._telemetry.record(
+            events.ConnectionFailed(
+                naming.pool, len(outcomes), failure.elapsed or 0.0, _last_error_type(outcomes)
+            )
+        )
+        return None, failure
+
+    def _ask(
+        self,
+        key: PoolKey,
+        naming: Naming,
+        deadline: Deadline,
+        outcomes: list[_hook.HookOutcome],
+    ) -> Any:
+        """What the first hook that has a connection gives, or `None`; what became of each."""
         for hook in self._hooks:
             run = _hook.HookRun(
                 hook,
@@ -437,28 +464,34 @@ class ConnectionManager:
                 clock=self._clock,
                 random=self._random,
             )
-            conn, outcome = run.run()
+            try:
+                conn, outcome = run.run()
+            except Exception as error:
+                outcomes.append(run.broken(error))
+                raise
             outcomes.append(outcome)
-            if conn is not None:
-                duration = self._clock.monotonic() - started
-                self._telemetry.record(
-                    events.ConnectionEstablished(naming.pool, outcome.hook, duration)
-                )
-                return conn, None
-            if not deadline.allows_attempt():
-                break
-        failure = self._failure(key, outcomes, self._clock.monotonic() - started)
-        self._telemetry.record(
-            events.ConnectionFailed(
-                naming.pool, len(outcomes), failure.elapsed or 0.0, _last_error_type(outcomes)
-            )
+            if conn is not None or not deadline.allows_attempt():
+                return conn
+        return None
+
+    def _broken(
+        self, key: PoolKey, outcomes: list[_hook.HookOutcome], error: Exception
+    ) -> EstablishmentError:
+        """The failure when what a hook raised or gave can't even be looked at: types alone."""
+        shown = [
+            o if o.error is None else o._replace(error=stand_in_by_type(o.error)) for o in outcomes
+        ]
+        failure = EstablishmentError(
+            f"no connection to {key}: {type(error).__name__} while the hooks were asked",
+            outcomes=shown,
         )
-        return None, failure
+        failure.__cause__ = stand_in_by_type(error)
+        return failure
 
     def _failure(
         self, key: PoolKey, outcomes: list[_hook.HookOutcome], elapsed: float
     ) -> EstablishmentError:
-        redaction, secrets = self._telemetry.redaction, _auth.secrets_of(key.auth)
+        redaction, secrets = self._telemetry.redaction, all_forms(_auth.secrets_of(key.auth))
         if isinstance(key.host, str) and key.shown_host != key.host and "@" in key.host:
             secrets = (key.host, *secrets)
         if not outcomes:

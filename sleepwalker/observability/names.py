@@ -157,7 +157,10 @@ LOG_EVENTS = frozenset(v for k, v in list(globals().items()) if k.startswith("EV
 
 def error_type_of(error: BaseException) -> str:
     """The closed-set `error_type` of any exception."""
-    kind = str(getattr(error, "error_type", "other"))
+    try:
+        kind = str(getattr(error, "error_type", "other"))
+    except Exception:  # noqa: BLE001 - what looks like an attribute may be the user's code
+        return "other"
     if kind.isdecimal():
         return "status"
     return kind if kind in _ERROR_TYPES else "other"

@@ -18,6 +18,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
@@ -341,14 +342,14 @@ class Redaction:
                 found.update(_credentials_in(name, text))
         for url in (getattr(request, "url", None), *urls):
             found |= self._secrets_in(url)
-        return _in_all_forms(found)
+        return all_forms(found)
 
     def _secrets_given(self, response: requests.Response) -> tuple[str, ...]:
         """The secret values that a response gives, in all forms: its cookies, where it leads to."""
         found = self._secrets_in(response.headers.get("Location"))
         for name in ("Set-Cookie", "Set-Cookie2"):
             found |= _cookies_in(response.headers.get(name) or "")
-        return _in_all_forms(found)
+        return all_forms(found)
 
     def _secrets_in(self, url: Any) -> set[str]:
         """The secrets in a URL: its userinfo, and the values of its secret parameters."""
@@ -414,19 +415,35 @@ class Redaction:
         :param outside: what was being handled when all this began: no cause of it
         """
         links = list(causes(error, outside))
-        sent = [self.secrets(request) for link in links for request in _requests_of(link)]
-        secrets = _longest_first((*secrets, *itertools.chain.from_iterable(sent)))
+        for link in links:
+            secrets += self._sent_with(link)
+        secrets = _longest_first(secrets)
         # What lies behind the last link that is followed, nobody has looked at.
         whole = len(links) < _ENDLESS
-        if whole and not any(self._carries(link) or _shows(link, secrets) for link in links):
+        if whole and all(self._is_clean(link, secrets) for link in links):
             return error
         clean = self.text(_told(error), secrets)
-        stand_in: BaseException
+        stand_in: BaseException = LowerError(f"{_type_of(error)}: {clean}")
         if type(error).__module__ == requests.exceptions.__name__:
-            stand_in = self._like(error, clean, secrets)
-        else:
-            stand_in = LowerError(f"{type(error).__module__}.{type(error).__qualname__}: {clean}")
+            # An error whose request or response can't be looked at has none of them.
+            with suppress(Exception):
+                stand_in = self._like(error, clean, secrets)
         return stand_in.with_traceback(error.__traceback__)
+
+    def _sent_with(self, link: BaseException) -> tuple[str, ...]:
+        """The secrets in the requests that an exception holds, of those that can be looked at."""
+        found: tuple[str, ...] = ()
+        with suppress(Exception):
+            for request in _requests_of(link):
+                found += self.secrets(request)
+        return found
+
+    def _is_clean(self, link: BaseException, secrets: tuple[str, ...]) -> bool:
+        """Whether an exception may be shown as it is; one that can't be looked at may not."""
+        try:
+            return not (self._carries(link) or _shows(link, secrets))
+        except Exception:  # noqa: BLE001 - a `repr` or an attribute is the user's code
+            return False
 
     def _like(self, error: Any, clean: str, secrets: tuple[str, ...]) -> BaseException:
         """A new error of the same class of `requests`' own."""
@@ -490,18 +507,34 @@ def causes(error: BaseException, outside: BaseException | None = None) -> Iterat
     :param outside: what was being handled when all this began: no cause of it
     """
     seen: set[int] = {id(outside)}
-    pending: list[object] = [error]
+    pending: list[Any] = [error]
     while pending and len(seen) <= _ENDLESS:
         link = pending.pop(0)
-        if not isinstance(link, BaseException) or id(link) in seen:
+        # By its type: `isinstance` may run a user's code.
+        if not issubclass(type(link), BaseException) or id(link) in seen:
             continue
         seen.add(id(link))
         yield link
-        pending += [getattr(link, "reason", None), *link.args, link.__cause__, link.__context__]
+        # What looks like an attribute may be the user's code.
+        with suppress(Exception):
+            pending.append(getattr(link, "reason", None))
+        with suppress(Exception):
+            pending += link.args
+        pending += [link.__cause__, link.__context__]
         pending += link.exceptions if isinstance(link, BaseExceptionGroup) else ()
 
 
-def _in_all_forms(secrets: Iterable[str]) -> tuple[str, ...]:
+def stand_in_by_type(error: BaseException) -> LowerError:
+    """What stands for an exception of which nothing but its type can be told."""
+    return LowerError(_type_of(error)).with_traceback(error.__traceback__)
+
+
+def _type_of(error: BaseException) -> str:
+    return f"{type(error).__module__}.{type(error).__qualname__}"
+
+
+def all_forms(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Secrets in each of the forms that they may come back in, in the order to take them out."""
     # What was redacted already has no secret left.
     known = (secret for secret in secrets if len(secret) >= _SHORTEST and secret != REDACTED)
     forms = (_forms(secret) for secret in known)
@@ -586,6 +619,8 @@ def _forms(secret: str) -> set[str]:
         # Without its padding: one that goes on behind has none.
         base64.b64encode(secret.encode()).decode().rstrip("="),
         base64.urlsafe_b64encode(secret.encode()).decode().rstrip("="),
+        # As `requests` writes a Basic pair.
+        base64.b64encode(secret.encode("latin-1", "replace")).decode().rstrip("="),
         html.escape(secret),
         repr(secret)[1:-1],
         repr(secret.encode())[2:-1],

@@ -5,6 +5,7 @@ Rule: a hook is never called more often than its contract allows; every test cou
 
 from __future__ import annotations
 
+import base64
 import builtins
 import pickle
 import socket
@@ -20,11 +21,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
+from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 from structlog.testing import CapturingLogger
 
 from sleepwalker import (
     ANONYMOUS,
     Backoff,
+    BearerAuth,
     CertificateError,
     ClosedError,
     ConfigurationError,
@@ -48,6 +51,7 @@ from sleepwalker import (
     URLError,
     deadline,
 )
+from sleepwalker.auth import label
 from sleepwalker.connection import HookOutcome
 from sleepwalker.observability.events import (
     ConnectionEstablished,
@@ -430,6 +434,96 @@ def test_an_error_whose_attributes_raise_is_tried_again_like_any_other() -> None
         response = status = code
 
     assert fates(failure(quiet(First(UnrulyError("x")), clock=SteppedClock())))[0][2] == 3
+
+
+class UnseenError(Exception):
+    """An error that holds something which can't be shown."""
+
+    def __init__(self, *held: object) -> None:
+        super().__init__("no login")
+        self.held = held
+
+
+class UnshowableThing:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+class UnaskableError(Exception):
+    """Even to ask for an attribute raises."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+class UnopenableError(Exception):
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError
+
+
+class HalfMadeError(SleepwalkerException):
+    def __init__(self) -> None:
+        pass
+
+
+class ClasslessThing:
+    """As a proxy of a lost object is: it can't even say what it is."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        raise RuntimeError
+
+
+UNSEEN = {
+    "no repr": lambda: UnseenError(UnshowableThing()),
+    "no repr in its arguments": lambda: ValueError(UnshowableThing()),
+    "no class": lambda: UnseenError(ClasslessThing()),
+    "no attributes": lambda: UnaskableError("no"),
+    "no vars": lambda: UnopenableError("no"),
+    "half made": HalfMadeError,
+}
+
+
+@pytest.mark.parametrize("make", UNSEEN.values(), ids=UNSEEN)
+def test_an_error_that_can_not_be_looked_at_fails_its_hook_and_no_more(
+    make: Callable[[], Exception],
+) -> None:
+    hooks = First(make()), Second(make())
+    error = failure(quiet(*hooks, clock=SteppedClock()))
+    assert fates(error) == [("First", "failed", 1), ("Second", "failed", 1)]
+    assert [hook.calls for hook in hooks] == [1, 1]
+    assert type(make()).__name__ in repr(error.__cause__)
+
+
+def test_a_thing_that_can_not_be_looked_at_is_a_failure_that_tells_types_alone() -> None:
+    witness, raised = Witness(), ValueError(f"not with {PASSWORD}")
+    hooks = First(raised), Maker(lambda *_: ClasslessThing()), Third(Plain())
+    error = failure(quiet(*hooks, observers=[witness]))
+    assert fates(error) == [("First", "failed", 1), ("Maker", "failed", 1)]
+    assert hooks[2].calls == 0
+    assert [repr(o.error) for o in error.outcomes] == [
+        "LowerError('builtins.ValueError')",
+        "LowerError('builtins.RuntimeError')",
+    ]
+    assert "RuntimeError while the hooks were asked" in str(error)
+    assert len(witness.of(ConnectionFailed)) == 1
+    assert PASSWORD not in "".join(everything_about(error))
+
+
+@pytest.mark.parametrize("auth", [AUTH, HTTPBasicAuth(*AUTH), HTTPDigestAuth(*AUTH)], ids=label)
+def test_a_name_and_password_are_taken_out_as_basic_writes_them(auth: Any) -> None:
+    pair = base64.b64encode(":".join(AUTH).encode()).decode()
+    error = failure(quiet(First(RuntimeError(f"sent Authorization: Basic {pair}"))), auth=auth)
+    assert "Basic REDACTED" in repr(error.__cause__)
+    assert pair[:20] not in "".join(everything_about(error))
+
+
+@pytest.mark.parametrize("auth", [("user", "a/b+c-hunter22"), BearerAuth("a/b+c-hunter22")])
+def test_what_a_hook_tells_of_a_key_has_no_secret_however_it_is_written(auth: Any) -> None:
+    for written in ("a%2Fb%2Bc-hunter22", "a\\/b+c-hunter22", "YS9iK2MtaHVudGVyMjI="):
+        error = failure(quiet(First(RuntimeError(f"login failed: {written}"))), auth=auth)
+        assert "login failed: REDACTED" in repr(error.__cause__)
 
 
 def test_a_401_that_the_caller_was_handling_already_is_no_answer_to_the_hook() -> None:

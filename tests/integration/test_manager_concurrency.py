@@ -90,7 +90,7 @@ class Gate:
         wait_for(self.open)
         if callable(answer):
             answer = answer()
-        if isinstance(answer, BaseException):
+        if issubclass(type(answer), BaseException):
             raise answer
         return answer
 
@@ -163,6 +163,37 @@ def test_64_threads_share_one_failure_that_is_not_transient(
     assert witness.lookups() == {"miss": 1, "coalesced": MANY - 1}
     assert len(witness.of(ConnectionFailed)) == 1
     assert len(manager.conns) == 0
+
+
+class UnshowableError(Exception):
+    """An error of a hook that can't be shown: its attribute's `repr` raises."""
+
+    def __init__(self) -> None:
+        super().__init__("no login")
+        self.about = self
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+class ClasslessConnection(Plain):
+    """What a hook gives that raises when it is looked at."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("answer", [UnshowableError, ClasslessConnection], ids=str)
+def test_threads_share_a_failure_also_when_it_can_not_be_looked_at(answer: Any) -> None:
+    witness, gate = Witness(), Gate(answer)
+    manager = quiet(gate, observers=[witness])
+    jobs = at_once([lambda: manager.find(URL, AUTH)] * 4)
+    coalesced(witness, 3)
+    gate.open.set()
+    assert [type(job.error()) for job in jobs] == [EstablishmentError] * 4
+    assert gate.calls == 1
+    assert len(witness.of(ConnectionFailed)) == 1
 
 
 def test_the_tracebacks_of_threads_that_share_a_failure_do_not_mix() -> None:

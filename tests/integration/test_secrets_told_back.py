@@ -6,12 +6,16 @@ earlier hop, in what an auth of the user's own kind put there, or at the end of 
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import pickle
 import traceback
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
-from requests.auth import HTTPDigestAuth
+from requests.auth import AuthBase, HTTPDigestAuth
 
 from sleepwalker import ANONYMOUS, DecodeError, HTTPForbidden, HTTPNotFound
 from sleepwalker.connection._call import ERROR_BODY
@@ -20,6 +24,8 @@ from tests.planting import everything_in, found, new_secret
 from tests.servers import RequireDigest, redirect, respond
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import requests
 
     from sleepwalker import SleepwalkerException
@@ -87,6 +93,41 @@ def test_the_name_and_password_of_digest_are_secret_though_no_request_shows_them
 
     for secret in (name, password):
         assert found(secret, told(caught.value)) is None
+
+
+WRITTEN: dict[str, Callable[[str], str]] = {
+    "in a URL": lambda secret: quote(secret, safe=""),
+    "in JSON": lambda secret: json.dumps({"e": secret}).replace("/", "\\/"),
+    "in base64": lambda secret: base64.b64encode(secret.encode()).decode(),
+    "in HTML": html.escape,
+}
+
+
+class Signing(AuthBase):
+    """An auth of the user's own."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        r.headers["X-Acme"] = self._key
+        return r
+
+
+@pytest.mark.parametrize("scheme", ["digest", "own"])
+@pytest.mark.parametrize("how", WRITTEN)
+def test_what_no_request_shows_by_name_is_taken_out_however_it_is_written(
+    server: ScriptedServer, scheme: str, how: str
+) -> None:
+    secret = new_secret("awkward" if scheme == "digest" else "base64")
+    body = respond(403, body=WRITTEN[how](secret).encode())
+    own = scheme == "own"
+    server.default = body if own else RequireDigest("somebody", secret, then=body)
+    auth = Signing(secret) if own else HTTPDigestAuth("somebody", secret)
+    with pytest.raises(HTTPForbidden) as caught:
+        Client(server, auth=auth).conn.request("GET", "/")
+
+    assert found(secret, told(caught.value)) is None
 
 
 @pytest.mark.parametrize("before", [0, 5, 20, 40])
