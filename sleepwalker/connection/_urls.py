@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 _URL_LIKE = re.compile(r"https?://", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PORT = re.compile(r"(://[^/]*?:)(?!\d*(?:/|$))[^/\]]+(?=/|$)")
-"""What stands in a port's place and is none."""
+# No part of it may match what another does: hostile URLs must not make this slow.
+_PORT = re.compile(
+    r"((?:://|^(?![A-Za-z][A-Za-z0-9+.-]*://))(?:[^/\]]*\])?[^/\]:]*:)"
+    r"(?!\d*(?:/|$))[^/\]]+(?=/|$)"
+)
+"""What stands in a port's place and is none, in a URL or in a name whose scheme was forgotten."""
 
 
 class Origin(NamedTuple):

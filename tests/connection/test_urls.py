@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -410,6 +411,11 @@ def test_no_uri_leads_to_another_host_however_it_is_read(hostname: str, uri: str
         "https://host.com/#access_token={}",
         "ftp://host.com/?token={}",
         "https://host.com\n/?token={}",
+        "host:{}",
+        "host.com:{}/path",
+        "[::1]:{}",
+        "https://[::1]:{}",
+        "https://host.com:{}/path",
     ],
 )
 def test_a_host_name_that_is_refused_is_shown_without_its_secrets(hostname: str) -> None:
@@ -470,6 +476,27 @@ def test_a_path_that_the_user_rewrites_is_not_shown_by_a_refusal(uri: str) -> No
 
     assert [text for text in everything_in(raised.value) if found(secret, text)] == []
     assert "accounts/-" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://[v1.{}]",
+        "https://[{}]/x",
+        "https://{}[::1]x/",
+        "https://]{}",
+        "host:{}",
+    ],
+)
+@pytest.mark.parametrize("repeated", [":", ":a", "]:", "://"])
+def test_a_url_that_is_refused_takes_no_time_however_hostile_it_is(url: str, repeated: str) -> None:
+    before = time.process_time()
+
+    with pytest.raises(URLError):
+        parse_base(url.format(repeated * 20_000))
+
+    # Some milliseconds, where each repetition that looks at all behind it takes many seconds.
+    assert time.process_time() - before < 2
 
 
 def test_a_path_that_the_user_rewrites_is_not_shown_of_a_host_name() -> None:
