@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import html
 import inspect
 import itertools
@@ -19,7 +20,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
 import requests
@@ -142,6 +143,15 @@ _COOKIE_ATTRIBUTES = frozenset(
     {"domain", "expires", "max-age", "path", "priority", "samesite", "version"}
 )
 """What stands in a Set-Cookie beside the cookie, and is no secret."""
+_MOST_GIVEN = 100
+"""Secrets: how many of those that a response gives, or a URL has, are looked for."""
+_MOST_PARTS = 1000
+"""Parts of an exception's arguments and attributes: one that has more is not looked through."""
+_LITERALS = frozenset({"true", "false", "null"})
+_HTML_QUOTES = (("&#x27;", "&quot;"), ("&#39;", "&#34;"), ("&#39;", "&quot;"), ("&#039;", "&quot;"))
+"""How the apostrophe and the quote are written in HTML."""
+_UNSAFE_IN_HTML = re.compile("[&<>]")
+_UNSAFE_FOR_DOTNET = re.compile(r"[&<>+'\"`]|[^\x00-\x7f]")
 _JSON_TOKEN = re.compile(r"""("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[^\s\[\]{}:,"]+""", re.DOTALL)
 
 
@@ -303,30 +313,55 @@ class Redaction:
         shown.history = [earlier for earlier in past if earlier is not None]
         shown.request = self.request(getattr(response, "request", None), secrets)  # type: ignore[assignment]
         body = getattr(response, "_content", None)
-        shown._content = self._body(body, secrets) if isinstance(body, bytes) else b""  # noqa: SLF001 - `requests` gives a response no public way to be given its body
+        charset = response.encoding if isinstance(response.encoding, str) else None
+        shown._content = self._body(body, charset, secrets) if isinstance(body, bytes) else b""  # noqa: SLF001 - `requests` gives a response no public way to be given its body
         shown._content_consumed = True  # noqa: SLF001 - as above: nothing is left to read or to close
         return shown
 
-    def _body(self, body: bytes, secrets: tuple[str, ...]) -> bytes:
-        if not any(secret.encode() in body for secret in secrets):
+    def _body(self, body: bytes, charset: str | None, secrets: tuple[str, ...]) -> bytes:
+        """A body without secrets, in each encoding that somebody may read it in."""
+        if not secrets:
             return body
-        text, known = body.decode("latin-1"), [s.encode().decode("latin-1") for s in secrets]
-        try:
-            json.loads(body)
-        except (ValueError, RecursionError):
-            shown = self._without(text, known)
-        else:
-            shown = _JSON_TOKEN.sub(lambda match: self._token(match, known), text)
-        return shown.encode("latin-1")
+        for encoding in _encodings(body, charset):
+            try:
+                # What isn't UTF-8 is not to be changed by being read so.
+                text = body.decode(encoding, "strict" if encoding == "utf-8" else "replace")
+            except (LookupError, ValueError):
+                continue
+            shown = self._told_back(text, secrets)
+            if shown != text:
+                body = shown.encode(encoding, "replace")
+        # Byte for byte, whatever it is.
+        text = body.decode("latin-1")
+        known = dict.fromkeys(form for s in secrets for form in (_utf8(s).decode("latin-1"), s))
+        return self._told_back(text, known).encode("latin-1")
+
+    def _told_back(self, text: str, secrets: Iterable[str]) -> str:
+        """The text of a body without secrets; one that is JSON stays so, if it can."""
+        tokens = _tokens_decoded(text) if "\\" in text else ""
+        # Only those that are there: there may be many, and many tokens.
+        known = [secret for secret in secrets if secret in text or secret in tokens]
+        if not known:
+            return text
+        if _is_json(text):
+            text = _JSON_TOKEN.sub(lambda match: self._token(match, known), text)
+            # What is left spans several tokens.
+            known = [secret for secret in known if len(secret) >= _DISTINCTIVE]
+        return self._without(text, known)
 
     def _token(self, match: re.Match[str], secrets: list[str]) -> str:
         """A text or number of a JSON document, so that it stays one."""
-        if match.group(2):
+        token, quoted, colon = match.group(0, 1, 2)
+        if token in _LITERALS:
+            return token
+        if quoted is None:
+            return token if self._without(token, secrets) == token else f'"{REDACTED}"'
+        if colon:
             # A name: a short secret, a user name such as "errors", is no reason to change it.
             secrets = [secret for secret in secrets if len(secret) >= _DISTINCTIVE]
-        token = match.group()
-        shown = self._without(token, secrets)
-        return shown if match.group(1) or shown == token else f'"{REDACTED}"'
+        plain = json.loads(quoted)
+        shown = self._without(plain, secrets)
+        return token if shown == plain else json.dumps(shown) + (colon or "")
 
     def secrets(self, request: Any, *urls: str) -> tuple[str, ...]:
         """The secret values in a prepared request, each in the forms that it may come back in.
@@ -345,11 +380,17 @@ class Redaction:
         return all_forms(found)
 
     def _secrets_given(self, response: requests.Response) -> tuple[str, ...]:
-        """The secret values that a response gives, in all forms: its cookies, where it leads to."""
-        found = self._secrets_in(response.headers.get("Location"))
+        """The secret values that a response gives, in all forms: its cookies, where it leads to.
+
+        A short one is a word of the language more often than a secret; and of what a server sends
+        there is a limit to what is worth the caller's time.
+        """
+        found: list[str] = []
         for name in ("Set-Cookie", "Set-Cookie2"):
-            found |= _cookies_in(response.headers.get(name) or "")
-        return all_forms(found)
+            found += _cookies_in(response.headers.get(name) or "")
+        found += sorted(self._secrets_in(response.headers.get("Location")))
+        distinctive = (value for value in dict.fromkeys(found) if len(value) >= _DISTINCTIVE)
+        return all_forms(itertools.islice(distinctive, _MOST_GIVEN))
 
     def _secrets_in(self, url: Any) -> set[str]:
         """The secrets in a URL: its userinfo, and the values of its secret parameters."""
@@ -365,9 +406,9 @@ class Redaction:
             found.add(base64.b64encode(f"{user}:{password}".encode()).decode())
         pairs = [pair.partition("=")[::2] for pair in _PAIRS.split(parts.query)]
         pairs += [match.group(2, 3) for match in _MATRIX.finditer(parts.path)]
-        for name, value in pairs:
-            if self.secret_parameter(name):
-                found.update((value, unquote_plus(value)))
+        secret = (value for name, value in pairs if self.secret_parameter(name))
+        for value in itertools.islice(secret, _MOST_GIVEN):
+            found.update((value, unquote_plus(value)))
         return found
 
     def text(self, text: str, secrets: Iterable[str] = (), *, rewritten: bool = False) -> str:
@@ -441,7 +482,7 @@ class Redaction:
     def _is_clean(self, link: BaseException, secrets: tuple[str, ...]) -> bool:
         """Whether an exception may be shown as it is; one that can't be looked at may not."""
         try:
-            return not (self._carries(link) or _shows(link, secrets))
+            return not (self._carries(link) or self._shows(link, secrets))
         except Exception:  # noqa: BLE001 - a `repr` or an attribute is the user's code
             return False
 
@@ -455,7 +496,7 @@ class Redaction:
         given = getattr(error, "response", None)
         like.response = self.response(given, secrets) if isinstance(given, _ANSWER) else None
         if isinstance(like, requests.exceptions.JSONDecodeError):
-            like.msg, like.doc = clean, ""
+            like.msg, like.doc = self.text(str(error.msg), secrets), ""
             like.pos, like.lineno, like.colno = error.pos, error.lineno, error.colno
         return like
 
@@ -472,6 +513,15 @@ class Redaction:
             elif _is_exchanged(thing) and not (ours and self._is_shown(thing)):
                 return True
         return any(self.text(text, rewritten=rewritten) != text for text in texts)
+
+    def _shows(self, link: BaseException, secrets: tuple[str, ...]) -> bool:
+        """Whether an exception's text, arguments or attributes show one of these secrets."""
+        if not secrets:
+            return False
+        held = itertools.chain(_reprs_in(link.args, 3), _reprs_in(vars(link), 3))
+        texts = [_told(link), *itertools.islice(held, _MOST_PARTS + 1)]
+        # What is too much to be looked through may hold anything.
+        return len(texts) > _MOST_PARTS or any(self._without(t, secrets) != t for t in texts)
 
     def _is_shown(self, thing: Any) -> bool:
         """Whether it is a request or response as `request` and `response` make them."""
@@ -579,14 +629,6 @@ def _requests_of(error: BaseException) -> Iterator[Any]:
             yield getattr(thing, "request", thing)
 
 
-def _shows(error: BaseException, secrets: tuple[str, ...]) -> bool:
-    """Whether an exception's text, arguments or attributes show one of these secrets."""
-    if not secrets:
-        return False
-    texts = (_told(error), *_reprs_in(error.args, 3), *_reprs_in(vars(error), 3))
-    return any(secret in text for text in texts for secret in secrets)
-
-
 def _reprs_in(thing: Any, depth: int) -> Iterator[str]:
     """The `repr` of a thing and of what hangs on it: an auth object hides what it holds."""
     yield repr(thing)
@@ -604,12 +646,16 @@ def _reprs_in(thing: Any, depth: int) -> Iterator[str]:
 def _forms(secret: str) -> set[str]:
     """A secret as it may come back: as it is, or as a URL, JSON, HTML, Python or Basic have it."""
     percent = {
-        quote(secret, safe=""),
-        quote(secret),
+        quote(secret, safe="", errors="replace"),
+        quote(secret, errors="replace"),
         quote(secret, safe="", encoding="latin-1", errors="replace"),
-        quote_plus(secret),
+        quote_plus(secret, errors="replace"),
     }
     quoted = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    # As Go and Rails write JSON, and .NET.
+    quoted |= {_UNSAFE_IN_HTML.sub(lambda match: _escape(match, "x"), form) for form in quoted}
+    quoted.add(_as_dotnet(secret))
+    escaped = html.escape(secret)
     return {
         secret,
         *percent,
@@ -617,15 +663,56 @@ def _forms(secret: str) -> set[str]:
         *quoted,
         *(form.replace("/", "\\/") for form in quoted),
         # Without its padding: one that goes on behind has none.
-        base64.b64encode(secret.encode()).decode().rstrip("="),
-        base64.urlsafe_b64encode(secret.encode()).decode().rstrip("="),
+        base64.b64encode(_utf8(secret)).decode().rstrip("="),
+        base64.urlsafe_b64encode(_utf8(secret)).decode().rstrip("="),
         # As `requests` writes a Basic pair.
         base64.b64encode(secret.encode("latin-1", "replace")).decode().rstrip("="),
-        html.escape(secret),
+        *(escaped.replace("&#x27;", a).replace("&quot;", q) for a, q in _HTML_QUOTES),
+        escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;").replace("+", "&#43;"),
         repr(secret)[1:-1],
-        repr(secret.encode())[2:-1],
+        repr(_utf8(secret))[2:-1],
         repr(secret.encode("latin-1", "replace"))[2:-1],
     }
+
+
+def _utf8(secret: str) -> bytes:
+    # What the environment gives may have surrogates, for bytes that are none.
+    return secret.encode(errors="replace")
+
+
+def _escape(match: re.Match[str], case: Literal["x", "X"]) -> str:
+    return rf"\u{ord(match.group()):04{case}}"
+
+
+def _as_dotnet(secret: str) -> str:
+    """A secret as .NET writes it in JSON, but for what is beyond the first plane."""
+    plain = secret.replace("\\", "\\\\")
+    return _UNSAFE_FOR_DOTNET.sub(lambda match: _escape(match, "X"), plain)
+
+
+def _encodings(body: bytes, charset: str | None) -> list[str]:
+    """The encodings, each by one name, that a body may be read in: guessed, declared, UTF-8."""
+    names = []
+    for name in (json.detect_encoding(body), charset, "utf-8"):
+        with suppress(LookupError, ValueError):
+            names.append(codecs.lookup(name).name if name else "utf-8")
+    return list(dict.fromkeys(names))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _tokens_decoded(text: str) -> str:
+    """The texts of a JSON document that have escapes in them, decoded; of any other, nothing."""
+    if not _is_json(text):
+        return ""
+    quoted = (match.group(1) for match in _JSON_TOKEN.finditer(text))
+    return "\0".join(json.loads(token) for token in quoted if token and "\\" in token)
 
 
 def _names(what: str, names: Any) -> tuple[str, ...]:
@@ -646,13 +733,13 @@ def _plain(name: str) -> str:
     return unquote_plus(unquote_plus(name)).lower().translate(_SEPARATORS)
 
 
-def _cookies_in(header: str) -> set[str]:
+def _cookies_in(header: str) -> list[str]:
     """The values in a Set-Cookie header, or in several that `requests` has joined by commas."""
-    found: set[str] = set()
+    found: list[str] = []
     for part in re.split("[;,]", header):
         name, _, value = part.partition("=")
         if name.strip().lower() not in _COOKIE_ATTRIBUTES:
-            found.update((value.strip(), value.strip().strip('"'), unquote(value.strip())))
+            found += (value.strip(), value.strip().strip('"'), unquote(value.strip()))
     return found
 
 

@@ -35,12 +35,13 @@ from sleepwalker.observability.redaction import (
     WORDS,
     LowerError,
     Redaction,
+    all_forms,
     causes,
 )
 from tests.planting import everything_in, found, new_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 # What a planted secret may be made of: all that may stand unencoded in a query or in userinfo.
 LEGAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$'()*+,"
@@ -590,6 +591,7 @@ def test_a_password_is_taken_out_of_a_body_however_it_is_written(
         {"Location": "/store?X-Amz-Signature={}"},
         {"Location": "https://svc:{}@store.example/"},
         {"Location": "/store;jsessionid={}"},
+        {"Set_Cookie": "sid={}, " + ", ".join(f"c=later-{n:05}" for n in range(5000))},
     ],
 )
 @pytest.mark.parametrize("where", ["itself", "history"])
@@ -609,11 +611,141 @@ def test_what_a_response_gives_is_taken_out_of_its_body(given: dict[str, str], w
 
 
 @pytest.mark.parametrize(
+    ("given", "body"),
+    [
+        ({"Set_Cookie": "consent=true; Path=/"}, '{"retryable": true, "error": "it is true"}'),
+        ({"Set_Cookie": "PHPSESSID=deleted; Max-Age=0"}, '{"error": "the book was deleted"}'),
+        ({"Location": "/cb?code=name"}, '{"name": "the name"}'),
+    ],
+)
+def test_a_word_that_a_response_gives_is_left_where_it_stands(
+    given: dict[str, str], body: str
+) -> None:
+    shown = DEFAULT.response(response(request(), body.encode(), **given))
+
+    assert shown is not None
+    assert shown.text == body
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"Set_Cookie": ", ".join(f"c=v{n:08}" for n in range(20_000))},
+        {"Location": "/?" + "&".join(f"token=v{n:08}" for n in range(20_000))},
+    ],
+)
+def test_the_work_that_a_response_makes_is_limited(
+    given: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = json.dumps([*range(2000), "v00000001"]).encode()
+    looked_for = []
+    without = Redaction._without  # noqa: SLF001 - what takes the time
+
+    def counted(self: Redaction, text: str, secrets: Iterable[str]) -> str:
+        secrets = list(secrets)
+        looked_for.append(len(secrets))
+        return without(self, text, secrets)
+
+    monkeypatch.setattr(Redaction, "_without", counted)
+    shown = DEFAULT.response(response(request(), body, **given))
+
+    assert shown is not None
+    assert "v00000001" not in shown.text
+    # One secret in each of the tokens; in a few headers and the like, all hundred in their forms.
+    assert sum(looked_for) < 2 * 2001 + 5000
+
+
+@pytest.mark.parametrize(
+    ("written", "secret"),
+    [
+        ('{{"e": "{}"}}', "a\\u0026b-hunter22"),
+        ('{{"e": "{}"}}', "a\\u0026\\u0062-hunter22"),
+        ('{{"e": "{}"', "a\\u0026b-hunter22"),
+        ("<p>{}", "a&amp;b-hunter22"),
+    ],
+)
+def test_a_secret_is_taken_out_of_a_body_though_its_characters_are_escaped(
+    written: str, secret: str
+) -> None:
+    raw = response(request({"X-Api-Key": "a&b-hunter22"}), written.format(secret).encode())
+
+    shown = DEFAULT.response(raw)
+
+    assert shown is not None
+    assert shown.text == written.format(REDACTED)
+
+
+@pytest.mark.parametrize(
+    ("secret", "written"),
+    [
+        ("tok+<'hunter22", r"tok\u002B\u003C\u0027hunter22"),
+        ("tok+<'hunter22", r"tok+\u003c'hunter22"),
+        ("tok+é hunter22", r"tok\u002B\u00E9 hunter22"),
+        ("O'Bri\"n-hunter22", "O&#39;Bri&#34;n-hunter22"),
+        ("O'Bri\"n-hunter22", "O&#39;Bri&quot;n-hunter22"),
+        ("O'Bri\"n-hunter22", "O&#039;Bri&quot;n-hunter22"),
+        ("O'Bri+n-hunter22", "O&#39;Bri&#43;n-hunter22"),
+    ],
+)
+def test_a_secret_is_known_as_templates_and_other_languages_write_it(
+    secret: str, written: str
+) -> None:
+    assert written in all_forms([secret])
+
+
+def test_a_secret_that_spans_parts_of_a_json_body_is_taken_out_whole() -> None:
+    secret = '{"k": "secretvalue"}'
+    raw = response(request({"X-Api-Key": secret}), b'{"echo": {"k": "secretvalue"}}')
+
+    shown = DEFAULT.response(raw)
+
+    assert shown is not None
+    assert shown.text == '{"echo": REDACTED}'
+
+
+@pytest.mark.parametrize(
+    ("charset", "encoding"),
+    [
+        ("ISO-8859-1", "latin-1"),
+        ("latin-1", "latin-1"),
+        ("Shift_JIS", "shift_jis"),
+        ("UTF-16", "utf-16"),
+        ("utf-8", "utf-16"),
+        (None, "utf-16-le"),
+        (None, "utf-32"),
+        ("utf-8", "utf-8-sig"),
+        ("no-such", "utf-8"),
+        ("base64", "utf-8"),
+    ],
+)
+def test_a_secret_is_taken_out_of_a_body_in_any_encoding(
+    charset: str | None, encoding: str
+) -> None:
+    secret = "パスワード-hunter22" if encoding == "shift_jis" else "pässwörter-22"
+    raw = response(
+        request({"Authorization": basic("somebody", secret)}),
+        json.dumps({"e": f"not {secret}"}, ensure_ascii=False).encode(encoding),
+    )
+    raw.encoding = charset
+
+    shown = DEFAULT.response(raw)
+
+    assert shown is not None
+    assert json.loads(shown.content.decode(encoding)) == {"e": f"not {REDACTED}"}
+
+
+def test_a_secret_with_what_no_text_can_hold_is_a_secret_like_any_other() -> None:
+    shown = DEFAULT.text("no \udcffhunter22", all_forms(["\udcffhunter22"]))
+
+    assert shown == f"no {REDACTED}"
+
+
+@pytest.mark.parametrize(
     ("secret", "body", "shown"),
     [
         ("12345678", '{"id":12345678}', '{"id":"REDACTED"}'),
         ("12345678", '[-12345678.5, "a 12345678"]', '["REDACTED", "a REDACTED"]'),
-        ("true", '{"true": true, "a": "true"}', '{"true": "REDACTED", "a": "REDACTED"}'),
+        ("true", '{"true": true, "a": "true"}', '{"true": true, "a": "REDACTED"}'),
         (
             "errors",
             '{"errors" : ["errors", "a\\"errors"]}',
@@ -969,8 +1101,26 @@ def test_a_decode_error_of_requests_has_a_stand_in_without_the_body() -> None:
     shown = DEFAULT.cause(error, (secret,))
 
     assert isinstance(shown, requests.exceptions.JSONDecodeError)
+    assert str(shown) == "no JSON: line 1 column 4 (char 3)"
+    assert shown.msg == "no JSON"
     assert (shown.doc, shown.pos, shown.lineno, shown.colno) == ("", 3, 1, 4)
     assert [text for text in everything_in(shown) if found(secret, text)] == []
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("latest version"), KeyError("testing"), OSError(1, "no", "/latest")]
+)
+def test_a_short_secret_within_a_word_is_no_reason_for_a_stand_in(error: Exception) -> None:
+    assert DEFAULT.cause(error, ("test",)) is error
+    assert isinstance(DEFAULT.cause(KeyError("a test"), ("test",)), LowerError)
+
+
+def test_an_exception_that_holds_too_much_to_be_looked_through_has_a_stand_in() -> None:
+    def held_by(number: int) -> BaseException:
+        return DEFAULT.cause(held("about", [0] * number), ("abcdefgh",))
+
+    assert isinstance(held_by(900), LoginFailedError)
+    assert isinstance(held_by(1000), LowerError)
 
 
 def test_an_exception_that_cannot_tell_its_own_text_is_a_cause_like_any_other() -> None:
