@@ -246,7 +246,9 @@ class SleepwalkerException(Exception):
         return f"{type(self).__name__}({self.message!r})"
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return _unpickle, (type(self), self.args, self._portable_state())
+        # What a server told us may be in the message.
+        args = tuple(_cut(arg) if isinstance(arg, str) else arg for arg in self.args)
+        return _unpickle, (type(self), args, self._portable_state())
 
     def _portable_state(self) -> dict[str, Any]:
         """The attributes as a pickle may hold them: plain, small, and free of credentials.
@@ -275,6 +277,12 @@ def _unpickle(
     Exception.__init__(error, *args)
     error.__dict__.update(state)
     return error
+
+
+def _cut(text: str) -> str:
+    """As much of a text as a pickle keeps of a body."""
+    data = text.encode(errors="surrogatepass")
+    return text if len(data) <= _PICKLED_BODY else data[:_PICKLED_BODY].decode(errors="ignore")
 
 
 def _portable_headers(headers: Mapping[str, Any] | None) -> CaseInsensitiveDict[str]:
@@ -547,6 +555,12 @@ class HTTPError(SleepwalkerException, requests.exceptions.HTTPError):
     def _portable_state(self) -> dict[str, Any]:
         state = super()._portable_state()
         state["headers"] = _portable_headers(self.headers)
+        body = getattr(self.response, "_content", None)
+        if isinstance(body, bytes) and len(body) > _PICKLED_BODY:
+            # Half of a JSON document is none.
+            state["json_data"] = None
+        if self.text is not None:
+            state["text"] = _cut(self.text)
         return state
 
     @classmethod

@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import builtins
+import json
 import pickle
 import re
 import threading
@@ -422,6 +423,30 @@ def test_a_pickle_keeps_the_first_64_kib_of_a_body() -> None:
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
 
     assert again.response.content == b"x" * 65_536
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({"error_text": "no " * 40_000, "rows": [*range(20_000)]}).encode(),
+        json.dumps([{"id": number, "name": new_secret()} for number in range(20_000)]).encode(),
+        b"x" * 300_000,
+        "é".encode() * 300_000,
+        "é".encode("latin-1") * 300_000,
+    ],
+    ids=["a message", "rows", "text", "UTF-8", "Latin-1"],
+)
+def test_no_part_of_a_pickle_keeps_more_than_64_kib_of_a_body(body: bytes) -> None:
+    error = HTTPNotFound(answer(404, body))
+
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
+
+    assert again.response.content == body[:65_536]
+    assert again.json_data is None
+    assert len((again.text or "").encode()) <= 65_536
+    assert (error.text or "").startswith(again.text or "")
+    assert len(again.message.encode()) <= 65_536
+    assert error.message.startswith(again.message)
 
 
 def test_the_response_in_a_pickle_can_be_closed() -> None:
