@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import os
 import threading
 import weakref
@@ -313,7 +314,10 @@ def _are_buckets(buckets: object) -> bool:
     if not isinstance(buckets, Sequence) or isinstance(buckets, str) or not buckets:
         return False
     numbers = [b for b in buckets if isinstance(b, int | float) and not isinstance(b, bool)]
-    return len(numbers) == len(buckets) and all(a < b for a, b in itertools.pairwise(numbers))
+    if len(numbers) < len(buckets) or not all(a < b for a, b in itertools.pairwise(numbers)):
+        return False
+    # Infinity may be the last, as in prometheus-client's own, but not the only one.
+    return all(map(math.isfinite, numbers[:-1] or numbers))
 
 
 def _method(method: str) -> str:

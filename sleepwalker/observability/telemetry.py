@@ -63,7 +63,7 @@ class Telemetry:
     ) -> None:
         _check("registry", "a CollectorRegistry", registry, "register")
         _check("tracer_provider", "a TracerProvider", tracer_provider, "get_tracer")
-        _check("logger", "a structlog or stdlib logger", logger, "debug", "info", "warning")
+        _check("logger", "a structlog or stdlib logger", logger, *_LOGGER)
         observers = _checked_observers(observers)
         self.redaction = _redaction.checked(redaction)
         self._metrics = None if registry is False else Metrics.on(registry, buckets)
@@ -95,9 +95,11 @@ class Telemetry:
         Who has but metrics, which don't count it, leaves it to the next.
         """
         tells = any(instrument is not self._metrics for instrument in self._instruments)
-        if tells and type(event) not in _told:
-            _told.add(type(event))
-            self.record(event)
+        if tells:
+            # At one go: another thread may be about to tell the same.
+            me = object()
+            if _told.setdefault(type(event), me) is me:
+                self.record(event)
 
     def _count_error(self) -> None:
         if self._metrics is not None:
@@ -123,11 +125,15 @@ def _check(name: str, what: str, given: object, *methods: str) -> None:
     raise ConfigurationError(msg)
 
 
-def _has_methods(given: object, methods: Iterable[str]) -> bool:
+_LOGGER = ("debug", "info", "warning")
+"""What a logger has."""
+
+
+def _has_methods(given: object, methods: tuple[str, ...]) -> bool:
     if isinstance(given, type):
         return False
     # A lazy logger of structlog's is not to be bound before the application has configured it.
-    if hasattr(type(given), "bind"):
+    if methods == _LOGGER and hasattr(type(given), "bind"):
         return True
     try:
         return all(callable(getattr(given, name, None)) for name in methods)
@@ -153,8 +159,8 @@ def _checked_observers(observers: Any) -> tuple[Instrument, ...]:
     return chosen
 
 
-_told: set[type] = set()
-"""The kinds of event that were told once for the process."""
+_told: dict[type, object] = {}
+"""The kinds of event that were told once for the process, and a mark of who told each."""
 
 
 def told(kind: type) -> bool:
@@ -205,15 +211,13 @@ def _of_the_process(clock: Monotonic) -> Telemetry:
 @contextmanager
 def fresh_default() -> Iterator[None]:
     """Let those who configure nothing start anew inside a ``with`` block (for tests)."""
-    global _default  # noqa: PLW0603 - see above
+    global _default, _told
     previous, _default = _default, None
-    previously_told = set(_told)
-    _told.clear()
+    previously_told, _told = _told, {}
     try:
         yield
     finally:
-        _default = previous
-        _told.update(previously_told)
+        _default, _told = previous, previously_told
 
 
 def _after_fork_in_child() -> None:

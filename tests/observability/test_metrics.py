@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import gc
+import math
 import os
 import weakref
 from functools import partial
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING, get_args
 
 import prometheus_client
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from sleepwalker.exceptions import ConfigurationError
 from sleepwalker.observability import events, names
 from sleepwalker.observability.metrics import Metrics
 from tests.crew import at_once
@@ -350,6 +352,22 @@ def test_buckets_are_those_of_the_first_to_use_a_registry(registry: CollectorReg
     Metrics.on(registry, buckets=(7.0,))
 
     assert buckets_of(registry) == [0.5, 1.0, float("inf")]
+
+
+@pytest.mark.parametrize(
+    "buckets", [[math.inf], [math.nan], [-math.inf, 1.0], [1.0, math.nan], [math.nan, 1.0]]
+)
+def test_buckets_that_are_no_numbers_of_seconds_are_an_error(
+    registry: CollectorRegistry, buckets: list[float]
+) -> None:
+    with pytest.raises(ConfigurationError, match="buckets must be ascending numbers of seconds"):
+        Metrics.on(registry, buckets)
+
+
+def test_buckets_of_prometheus_client_may_be_ours(registry: CollectorRegistry) -> None:
+    Metrics.on(registry, Histogram.DEFAULT_BUCKETS).record(events.EstablishmentAwaited(POOL, 0.75))
+
+    assert buckets_of(registry) == list(Histogram.DEFAULT_BUCKETS)
 
 
 def test_buckets_go_from_5_ms_to_60_s_by_default(registry: CollectorRegistry) -> None:

@@ -130,6 +130,14 @@ def test_what_is_no_such_instrument_is_an_error_at_once(
     assert str(raised.value) == told
 
 
+@pytest.mark.parametrize("instrument", ["registry", "tracer_provider"])
+def test_a_logger_is_no_other_instrument(instrument: str) -> None:
+    options: dict[str, Any] = {instrument: structlog.get_logger()}
+
+    with pytest.raises(ConfigurationError, match=f"{instrument} must be a .*, not BoundLoggerLazy"):
+        Telemetry(**options, clock=SteppedClock())
+
+
 def test_a_lazy_logger_of_structlogs_is_not_bound_before_it_is_used() -> None:
     structlog.configure(cache_logger_on_first_use=True)
     try:
@@ -376,6 +384,46 @@ def test_a_fresh_default_holds_inside_its_block_alone() -> None:
     assert len({id(before), id(inside), id(further)}) == 3
     assert back is inside
     assert telemetry.default(SYSTEM) is before
+
+
+class Interrupted(type):
+    """The kind of an event; another thread tells of one whenever this is looked for."""
+
+    meanwhile: list[Callable[[], None]]
+
+    def __hash__(cls) -> int:
+        if cls.meanwhile:
+            cls.meanwhile.pop()()
+        return type.__hash__(cls)
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_what_is_told_once_is_told_by_one_of_two_threads(looks: int) -> None:
+    class Happened(metaclass=Interrupted):
+        meanwhile: list[Callable[[], None]] = []  # noqa: RUF012 - as its metaclass has it
+
+    witness = Witness()
+    event: Any = Happened()
+    with telemetry.fresh_default():
+        made = Telemetry(registry=False, logger=False, observers=[witness], clock=SteppedClock())
+        nothing: list[Callable[[], None]] = [lambda: None] * (looks - 1)
+        Happened.meanwhile += [lambda: made.record_once(event), *nothing]
+        made.record_once(event)
+
+        assert telemetry.told(Happened)
+    assert witness.of(Happened) == [event]
+
+
+def test_a_fresh_default_leaves_nothing_told_behind() -> None:
+    event = events.EventLoopBlocked(POOL)
+
+    with telemetry.fresh_default():
+        made = Telemetry(registry=False, logger=False, observers=[Witness()], clock=SteppedClock())
+        with telemetry.fresh_default():
+            made.record_once(event)
+            inside = telemetry.told(type(event))
+
+        assert (inside, telemetry.told(type(event))) == (True, False)
 
 
 def test_warnings_that_were_held_back_outside_of_no_wait_are_not_inside(
