@@ -482,7 +482,7 @@ class Redaction:
     def _is_clean(self, link: BaseException, secrets: tuple[str, ...]) -> bool:
         """Whether an exception may be shown as it is; one that can't be looked at may not."""
         try:
-            return not (self._carries(link) or self._shows(link, secrets))
+            return not (self._shows(link, secrets) or self._carries(link))
         except Exception:  # noqa: BLE001 - a `repr` or an attribute is the user's code
             return False
 
@@ -518,10 +518,14 @@ class Redaction:
         """Whether an exception's text, arguments or attributes show one of these secrets."""
         if not secrets:
             return False
-        held = itertools.chain(_reprs_in(link.args, 3), _reprs_in(vars(link), 3))
-        texts = [_told(link), *itertools.islice(held, _MOST_PARTS + 1)]
-        # What is too much to be looked through may hold anything.
-        return len(texts) > _MOST_PARTS or any(self._without(t, secrets) != t for t in texts)
+        held = itertools.chain(_parts_of(link.args, 3), _parts_of(vars(link), 3))
+        parts = list(itertools.islice(held, _MOST_PARTS + 1))
+        if len(parts) > _MOST_PARTS:
+            # What is too much to be looked through may hold anything.
+            return True
+        # An auth object hides what it holds, but not what hangs on it.
+        texts = itertools.chain((_told(link),), map(repr, parts))
+        return any(self._without(text, secrets) != text for text in texts)
 
     def _is_shown(self, thing: Any) -> bool:
         """Whether it is a request or response as `request` and `response` make them."""
@@ -629,9 +633,9 @@ def _requests_of(error: BaseException) -> Iterator[Any]:
             yield getattr(thing, "request", thing)
 
 
-def _reprs_in(thing: Any, depth: int) -> Iterator[str]:
-    """The `repr` of a thing and of what hangs on it: an auth object hides what it holds."""
-    yield repr(thing)
+def _parts_of(thing: Any, depth: int) -> Iterator[Any]:
+    """A thing and what hangs on it."""
+    yield thing
     if not depth:
         return
     parts: Iterable[Any] = getattr(thing, "__dict__", {}).values()
@@ -640,7 +644,7 @@ def _reprs_in(thing: Any, depth: int) -> Iterator[str]:
     elif isinstance(thing, list | tuple | set | frozenset):
         parts = thing
     for part in list(parts):
-        yield from _reprs_in(part, depth - 1)
+        yield from _parts_of(part, depth - 1)
 
 
 def _forms(secret: str) -> set[str]:

@@ -1123,6 +1123,19 @@ def test_an_exception_that_holds_too_much_to_be_looked_through_has_a_stand_in() 
     assert isinstance(held_by(1000), LowerError)
 
 
+def test_what_is_too_much_to_be_looked_through_is_not_looked_at() -> None:
+    shown = []
+
+    class Telling:
+        def __repr__(self) -> str:
+            shown.append(self)
+            return "<Telling>"
+
+    DEFAULT.cause(held("about", [Telling() for _ in range(1000)]), ("abcdefgh",))
+
+    assert shown == []
+
+
 def test_an_exception_that_cannot_tell_its_own_text_is_a_cause_like_any_other() -> None:
     class MuteError(Exception):
         def __str__(self) -> str:
