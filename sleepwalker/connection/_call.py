@@ -19,17 +19,13 @@ Rules:
 from __future__ import annotations
 
 import sys
-import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import unquote_plus, urlsplit
 
 import requests
-import urllib3
 from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 
 from sleepwalker import auth as _auth
 from sleepwalker.exceptions import (
-    AuthError,
     CertificateError,
     ConfigurationError,
     HTTPError,
@@ -56,7 +52,7 @@ from sleepwalker.resilience.retry import (
 )
 from sleepwalker.resilience.retry_after import retry_after
 
-from . import _headers, _wire
+from . import _callers, _headers, _wire
 from ._attempt import Attempt
 from ._errors import translate
 from ._preparing import prepared
@@ -436,7 +432,7 @@ class Call:
         headers, url = None if known else request.headers.copy(), request.url
         try:
             with _deadline.entered(self._deadline):
-                request.prepare_auth(_applied(auth), request.url or "")
+                request.prepare_auth(_callers.applied(auth), request.url or "")
         except OSError:
             # An auth that wants to know where a body begins that has no beginning (a pipe).
             if self._hop.body.rewindable or not hasattr(request.body, "tell"):
@@ -446,7 +442,7 @@ class Call:
         if headers is not None:
             _headers.checked(request.headers)
             if request.url != url:
-                self._in_query += _added_to_query(url, request.url)
+                self._in_query += _callers.added_to_query(url, request.url)
             self._from_auth += (*_headers.added(headers, request.headers), *self._in_query)
             request.hooks = {
                 event: [self._auths_hook(hook) for hook in hooks]
@@ -492,7 +488,8 @@ class Call:
                 return hook(response, *args, **kwargs)
             except Exception as error:
                 # Nor is a body that doesn't come an error of the hook that asks for it.
-                if not _says_status_of(error, response) and not _is_of_reading(error, response):
+                of_answer = _callers.says_status_of(error, response)
+                if not (of_answer or _callers.is_of_reading(error, response)):
                     self._callers_own = error
                 raise
 
@@ -505,7 +502,7 @@ class Call:
             try:
                 return hook(response, *args, **kwargs)
             except Exception as error:
-                if _says_status_of(error, response):
+                if _callers.says_status_of(error, response):
                     self._answered = response
                 raise
 
@@ -521,9 +518,9 @@ class Call:
         assert attempt is not None  # noqa: S101 - it was sent
         if self._callers_own is not None:
             return None
-        if _says_status_of(raised, self._answered):
+        if _callers.says_status_of(raised, self._answered):
             return self._answered
-        return attempt.response if _is_of_requests_auth(raised) else None
+        return attempt.response if _callers.is_of_requests_auth(raised) else None
 
     def _is_callers_own(self, raised: Exception) -> bool:
         """Whether an exception is none of the wire's: the caller's code raised it."""
@@ -797,56 +794,6 @@ _NOTES = {
 def _note(error: SleepwalkerException, why: str) -> None:
     if why in _NOTES:
         error.add_note(_NOTES[why])
-
-
-def _applied(auth: Any) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
-    """An auth as `requests` applies it, held to its contract."""
-
-    def apply(request: requests.PreparedRequest) -> requests.PreparedRequest:
-        made = auth(request)
-        if not isinstance(made, requests.PreparedRequest):
-            msg = f"{_auth.label(auth)} must return the request, not {type(made).__name__}"
-            raise AuthError(msg)
-        return made
-
-    return apply
-
-
-def _added_to_query(before: str | None, after: str | None) -> tuple[str, ...]:
-    """The values that were put into a URL's query, as they stand there and decoded."""
-    known = set(urlsplit(before or "").query.split("&"))
-    added = (pair for pair in urlsplit(after or "").query.split("&") if pair not in known)
-    values = [pair.partition("=")[2] for pair in added]
-    return tuple(v for v in (*values, *map(unquote_plus, values)) if len(v) >= _headers.SHORTEST)
-
-
-def _says_status_of(error: Exception, response: object) -> bool:
-    """Whether an exception is what `raise_for_status` makes of this very answer."""
-    return (
-        isinstance(error, requests.exceptions.HTTPError)
-        and not isinstance(error, SleepwalkerException)
-        and isinstance(response, requests.Response)
-        and error.response is response
-        and response.status_code >= 400
-    )
-
-
-def _is_of_reading(error: Exception, response: object) -> bool:
-    """Whether an exception came from reading the body of this very answer."""
-    readers = (response, getattr(response, "raw", None))
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        module = frame.f_globals.get("__name__", "")
-        if module == "requests.models" or module.startswith("urllib3."):
-            reader = frame.f_locals.get("self")
-            if reader is not None and any(reader is each for each in readers):
-                return isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError)
-    return False
-
-
-def _is_of_requests_auth(error: Exception) -> bool:
-    """Whether `requests`' own auth classes tripped over what a server sent."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return bool(frames) and frames[-1].f_globals["__name__"] == "requests.auth"
 
 
 def _outcome_of(error: SleepwalkerException) -> str:
