@@ -1,0 +1,25 @@
+"""The one place that touches `requests`' adapters and `urllib3`'s pools and sockets.
+
+- `_watch`: who follows a request to the wire, and what is known of it there
+- `_answer`: an answer's status line and headers
+- `_sockets`: one connection: connecting, sending, age, forks
+- `_socket_pools`: the idle ones of a host
+- `_adapter`: what `requests` sends through
+- `_session`: the `requests.Session` over it, and its cookies
+
+Rules:
+
+1. urllib3 retries nothing: exactly one layer does, and it is not this one.
+2. Whether we had begun to write a request is a fact that is recorded here, at the first byte.
+3. A socket that was idle for `IDLE` seconds, or is older than about `AGE`, is not used again, so
+   that changes in DNS are seen.
+4. Only public seams: adapter methods made for overriding, `pool_classes_by_scheme`,
+   `ConnectionCls`, `QueueCls`, `response_class`, `is_connected`, and the queue of idle sockets.
+5. After a fork, the child can't read or write its parent's sockets, and has new queues.
+"""
+
+from ._session import Session
+from ._sockets import IDLE
+from ._watch import Exchange, Watch, watching
+
+__all__ = ["IDLE", "Exchange", "Session", "Watch", "watching"]

@@ -1,0 +1,198 @@
+"""What `requests` sends through: an adapter over our sockets."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import weakref
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidProxyURL
+from requests.utils import select_proxy
+from urllib3.exceptions import ClosedPoolError, HTTPError
+
+from sleepwalker.connection import _forks
+
+from ._socket_pools import PlainPool, Pool, TLSPool
+from ._watch import here
+
+POOL_SIZE = 64
+"""How many idle sockets a connection keeps for one host."""
+MALFORMED = "the URL of the proxy is malformed"
+"""What is said of one that `requests` trips over."""
+
+
+class Adapter(HTTPAdapter):
+    """A `requests` adapter over our sockets.
+
+    :param ssl_context: decides all of TLS when it is given: `verify` and `cert` don't count then
+    """
+
+    def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._ssl_context = ssl_context
+        self._plain: Adapter | None = None
+        self._pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+        super().__init__(pool_maxsize=POOL_SIZE)
+        _forks.enlist(self)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        if self._ssl_context is not None:
+            kwargs["ssl_context"] = self._ssl_context
+        super().init_poolmanager(*args, **kwargs)
+        self._equip(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        if self._ssl_context is not None:
+            proxy_kwargs["ssl_context"] = self._ssl_context
+        known = proxy in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        # SOCKS managers have socket classes of their own; what they send counts as maybe sent.
+        if not known and not proxy.lower().startswith("socks"):
+            self._equip(manager)
+        return manager
+
+    def _equip(self, manager: Any) -> None:
+        """Have a pool manager make our pools, and list them."""
+        pools = self._pools
+
+        def made(cls: type) -> Any:
+            def make(*args: Any, **kwargs: Any) -> Any:
+                pool = cls(*args, **kwargs)
+                pools.add(pool)
+                return pool
+
+            return make
+
+        manager.pool_classes_by_scheme = {"http": made(PlainPool), "https": made(TLSPool)}
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
+        # urllib3 would load its bundle into the caller's context, and so trust more than it says.
+        if self._ssl_context is None:
+            return host, tls
+        # Nor does urllib3 compare host names by itself when the context says not to.
+        return host, {} if self._ssl_context.check_hostname else {"assert_hostname": False}
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        watch = here.watch
+        if watch is not None:
+            # From here on what fails before the first byte was never sent, a proxy's unusable URL
+            # for instance.
+            watch.exchange.reached = True
+        try:
+            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        except (requests.RequestException, HTTPError):
+            raise
+        except (TypeError, ValueError) as error:
+            if not select_proxy(request.url or "", proxies):
+                raise
+            raise InvalidProxyURL(MALFORMED) from error
+        if watch is not None and not isinstance(pool, Pool):
+            # SOCKS: its sockets don't tell.
+            watch.exchange.reached = False
+        return pool
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        try:
+            return super().request_url(request, proxies)
+        except ValueError as error:
+            raise InvalidProxyURL(MALFORMED) from error
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        if self._ssl_context is None:
+            super().cert_verify(conn, url, verify, cert)
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> requests.Response:
+        watch = here.watch
+        if watch is not None:
+            timeout = watch.before_exchange(request, timeout)
+        while True:
+            try:
+                response = super().send(
+                    request,
+                    stream=stream,
+                    timeout=timeout,
+                    verify=verify,
+                    cert=cert,
+                    proxies=proxies,
+                )
+            except requests.ConnectionError as error:
+                # Somebody closed the pool after we had chosen it and before we took a socket from
+                # it: nothing was tried yet, and there is a new pool by now.
+                if not (error.args and isinstance(error.args[0], ClosedPoolError)):
+                    raise
+            else:
+                break
+        if watch is not None:
+            watch.after_exchange(response)
+        return response
+
+    def close(self) -> None:
+        """Close the idle sockets now, and those in use when they are given back."""
+        if self._plain is not None:
+            self._plain.close()
+        pools = _forks.listed(self._pools)
+        super().close()
+        # requests leaves this to the garbage collector, for which any response kept is a pool kept.
+        for pool in pools:
+            pool.close()
+
+    def drop_stale(self) -> None:
+        """Close the idle sockets that would not be used again."""
+        if self._plain is not None:
+            self._plain.drop_stale()
+        for pool in _forks.listed(self._pools):
+            pool.drop_stale()
+
+    def without_context(self) -> Adapter:
+        """This adapter, or one beside it that trusts whom its TLS context trusts, and no more."""
+        if self._ssl_context is None:
+            return self
+        if self._plain is None:
+            self._plain = Adapter(_trust_of(self._ssl_context))
+        return self._plain
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._ssl_context is not None:
+            msg = "an adapter with an ssl_context can't be pickled or copied"
+            raise TypeError(msg)
+        return super().__getstate__()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._ssl_context, self._plain, self._pools = None, None, weakref.WeakSet()
+        super().__setstate__(state)
+        _forks.enlist(self)
+
+    def _renew_in_child(self) -> None:
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            manager.pools.lock = threading.RLock()
+        for pool in _forks.listed(self._pools):
+            pool.renew()
+
+
+def _trust_of(context: ssl.SSLContext) -> ssl.SSLContext:
+    """A context that trusts the same authorities, and identifies us to nobody."""
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust.minimum_version = context.minimum_version
+    trust.check_hostname = context.check_hostname
+    trust.verify_mode = context.verify_mode
+    authorities = context.get_ca_certs(binary_form=True)
+    if authorities:
+        trust.load_verify_locations(cadata=b"".join(authorities))
+    else:
+        trust.load_default_certs()
+    return trust

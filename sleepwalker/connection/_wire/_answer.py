@@ -1,0 +1,75 @@
+"""An answer's status line and headers, read more strictly than http.client does."""
+
+from __future__ import annotations
+
+import http.client
+from typing import Any
+
+INTERIM = 16
+"""How many interim answers (1xx) a server may send before its answer."""
+SWITCHING = 101
+"""The one 1xx status that is an answer."""
+
+
+class _Lines:
+    """A stream of which the last line that was read is known."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.last: bytes = b"?"
+
+    def readline(self, limit: int = -1) -> bytes:
+        line: bytes = self._stream.readline(limit)
+        self.last = line
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _agreed(lengths: set[str]) -> int:
+    """The one length that is given; several, or what is none, are refused (RFC 9112, section 6.3).
+
+    http.client would read until the end of the stream, and take a part for the whole.
+    """
+    sound = all(each.isascii() and each.isdecimal() and len(each) < 20 for each in lengths)
+    if len(lengths) != 1 or not sound:
+        msg = "more than one Content-Length, or none that is a number"
+        raise http.client.HTTPException(msg)
+    return int(lengths.pop())
+
+
+class Answer(http.client.HTTPResponse):
+    """An answer without the interim ones before it.
+
+    http.client skips only 100: it takes a 103 for the answer, and the real one for that of the next
+    request on the socket.
+    """
+
+    def begin(self) -> None:
+        stream = self.fp
+        lines: Any = _Lines(stream)
+        self.fp = lines
+        try:
+            self._begin_behind_interim()
+        finally:
+            if self.fp is lines:
+                self.fp = stream
+        if not lines.last:
+            # http.client takes the end of the stream for the end of the headers.
+            raise http.client.IncompleteRead(b"")
+        lengths = self.headers.get_all("Content-Length", ()) if not self.chunked else ()
+        if lengths:
+            agreed = _agreed({part.strip() for each in lengths for part in each.split(",")})
+            if self.length is None:
+                # Said several times in one header, which http.client takes for no length.
+                self.length = agreed
+
+    def _begin_behind_interim(self) -> None:
+        for _ in range(INTERIM + 1):
+            super().begin()
+            if not 100 <= self.status < 200 or self.status == SWITCHING:
+                return
+            self.headers = self.msg = None  # type: ignore[assignment]
+        msg = f"more than {INTERIM} interim answers (1xx)"
+        raise http.client.HTTPException(msg)

@@ -1,0 +1,158 @@
+"""The `requests.Session` over our adapters, and a cookie jar that threads may share."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.cookies import RequestsCookieJar
+
+from sleepwalker import auth as _auth
+from sleepwalker.connection import _forks
+
+from ._adapter import Adapter
+from ._watch import here
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Generator, Iterator
+
+
+class Jar(RequestsCookieJar):
+    """A cookie jar that threads may share.
+
+    `requests`' own breaks when it is read and written at the same time.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._lock = threading.RLock()
+        super().__init__(*args, **kwargs)
+
+    def set_cookie(self, cookie: Any, *args: Any, **kwargs: Any) -> Any:
+        with self._lock:
+            return super().set_cookie(cookie, *args, **kwargs)
+
+    def clear(self, *args: Any, **kwargs: Any) -> None:
+        with self._lock:
+            super().clear(*args, **kwargs)
+
+    def __iter__(self) -> Iterator[Any]:
+        with self._lock:
+            return iter(list(super().__iter__()))
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        state.pop("_lock")
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._lock = threading.RLock()
+        super().__setstate__(state)
+
+    def copy(self) -> Jar:
+        """A jar with the same cookies and a lock of its own; takes none of this one's."""
+        made = Jar()
+        made.set_policy(self.get_policy())
+        for cookie in list(RequestsCookieJar.__iter__(self)):
+            made.set_cookie(cookie)
+        return made
+
+    __copy__ = copy
+
+
+class Session(requests.Session):
+    """A `requests.Session` over our adapters, whose redirects we follow ourselves.
+
+    Called directly it behaves as `requests`' own; a request that comes from a call of ours is
+    never redirected in here, because other rules hold for what may cross origins.
+    """
+
+    __attrs__ = [*requests.Session.__attrs__, "allow_plaintext"]  # noqa: RUF012 - as in requests
+
+    def __init__(
+        self, ssl_context: ssl.SSLContext | None = None, *, allow_plaintext: bool = False
+    ) -> None:
+        super().__init__()
+        self.cookies = Jar()
+        adapter = Adapter(ssl_context)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+        self.allow_plaintext = allow_plaintext
+        _forks.enlist(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        _forks.enlist(self)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        watch = here.watch
+        if watch is not None and watch.sends(request):
+            return super().send(request, **kwargs)
+        # Who uses the session past the connection, maybe from within a response hook of a call:
+        # that call neither checked this request nor counts it as its own.
+        if not self.allow_plaintext:
+            self._refuse_plaintext(request)
+        here.watch = None
+        try:
+            return super().send(request, **kwargs)
+        finally:
+            here.watch = watch
+
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        # A session's own False or path wins over the environment's bundle; True takes it.
+        if verify is None and self.verify is not True:
+            verify = self.verify
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+    def _refuse_plaintext(self, request: requests.PreparedRequest) -> None:
+        if (request.url or "").startswith("http://") and _auth.is_plain_secret_header(
+            request.headers.get("Authorization")
+        ):
+            _auth.refuse_plaintext("this host")
+
+    def resolve_redirects(  # type: ignore[override]
+        self, resp: requests.Response, req: requests.PreparedRequest, **kwargs: Any
+    ) -> Generator[requests.Response, None, None]:
+        watch = here.watch
+        if watch is not None and watch.sends(req):
+            return
+        yield from super().resolve_redirects(resp, req, **kwargs)
+
+    def guest(self) -> Session:
+        """A session over the same adapters for requests to other origins.
+
+        It has no cookies, client certificate or default headers of this one. Of its TLS context
+        it has the trust, but not the client certificate that may be in it.
+        """
+        guest = Session.__new__(Session)
+        requests.Session.__init__(guest)
+        guest.allow_plaintext = self.allow_plaintext
+        guest.adapters.clear()
+        for prefix, adapter in self.adapters.items():
+            guest.adapters[prefix] = (
+                adapter.without_context() if isinstance(adapter, Adapter) else adapter
+            )
+        guest.proxies, guest.verify = self.proxies, self.verify
+        guest.trust_env, guest.hooks = self.trust_env, self.hooks
+        return guest
+
+    def drop_stale(self) -> None:
+        """Close the idle sockets that would not be used again."""
+        for adapter in list(self.adapters.values()):
+            if isinstance(adapter, Adapter):
+                adapter.drop_stale()
+
+    def _renew_in_child(self) -> None:
+        # The old jar's lock may be held by a thread that the child doesn't have.
+        cookies = self.cookies
+        if isinstance(cookies, RequestsCookieJar):
+            self.cookies = copy.copy(cookies)
+        else:
+            # A jar of the user's: its cookies go on in one of ours.
+            self.cookies = Jar()
+            for cookie in list(cookies):
+                self.cookies.set_cookie(cookie)

@@ -1,0 +1,73 @@
+"""The idle connections of a host."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING, Any
+
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from ._sockets import PlainSocket, TLSSocket
+
+
+class _Queue(queue.LifoQueue[Any]):
+    """The idle sockets of a pool, also for a signal handler that comes in the middle of it."""
+
+    def __init__(self, maxsize: int = 0) -> None:
+        super().__init__(maxsize)
+        self.mutex = threading.RLock()  # type: ignore[assignment]
+        self.not_empty = threading.Condition(self.mutex)
+        self.not_full = threading.Condition(self.mutex)
+        self.all_tasks_done = threading.Condition(self.mutex)
+
+    def _get(self) -> Any:
+        if not self.queue:
+            # There was one; the handler's call has taken it.
+            raise queue.Empty
+        return super()._get()
+
+
+class Pool:
+    """What our pools add to urllib3's (a mixin)."""
+
+    pool: queue.LifoQueue[Any] | None
+
+    if TYPE_CHECKING:
+
+        def close(self) -> None: ...
+
+    def drop_stale(self) -> None:
+        """Close the idle sockets that would not be used again."""
+        pool = self.pool
+        if pool is None:
+            return
+        stale = []
+        with pool.mutex:
+            for index, connection in enumerate(pool.queue):
+                if connection is not None and connection.sock is not None and connection.is_stale:
+                    stale.append(connection)
+                    pool.queue[index] = None
+        for connection in stale:
+            connection.close()
+
+    def renew(self) -> None:
+        """In a child: a new, empty queue in the old one's place (urllib3's finalizer has it)."""
+        pool = self.pool
+        if pool is not None:
+            for connection in list(pool.queue):
+                if connection is not None:
+                    connection.close()
+            pool.__init__(pool.maxsize)  # type: ignore[misc]
+            for _ in range(pool.maxsize):
+                pool.put(None)
+
+
+class PlainPool(Pool, HTTPConnectionPool):
+    QueueCls = _Queue
+    ConnectionCls = PlainSocket
+
+
+class TLSPool(Pool, HTTPSConnectionPool):
+    QueueCls = _Queue
+    ConnectionCls = TLSSocket

@@ -1,0 +1,74 @@
+"""Who follows a request to the wire, and what is known of it there."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import requests
+
+
+class Exchange:
+    """What is known of one exchange on the wire.
+
+    :ivar reached: whether our own sockets were asked at all (not a mounted or mocked adapter)
+    :ivar sent: whether we had begun to write the request
+    """
+
+    __slots__ = ("reached", "sent")
+
+    def __init__(self) -> None:
+        self.reached = False
+        self.sent = False
+
+    @property
+    def maybe_sent(self) -> bool:
+        """Whether the request may have been sent: surely not only when our sockets know it."""
+        return self.sent or not self.reached
+
+
+class Watch(Protocol):
+    """Who follows a request of ours to the wire: the call that it belongs to."""
+
+    @property
+    def exchange(self) -> Exchange:
+        """What is known of the exchange under way."""
+
+    @property
+    def body_timeout(self) -> float | None:
+        """What a read of the body may take, in seconds; `None`: what one of the headers may."""
+
+    def sends(self, request: requests.PreparedRequest) -> bool:
+        """Whether this is the request that the call is sending."""
+
+    def before_exchange(self, request: requests.PreparedRequest, timeout: Any) -> Any:
+        """A request goes to the wire, maybe again (a Digest replay); returns its timeout."""
+
+    def after_exchange(self, response: requests.Response) -> None:
+        """The headers of an answer are here."""
+
+
+class Here(threading.local):
+    """The call that is being sent by this thread."""
+
+    watch: Watch | None = None
+
+
+here = Here()
+
+
+class watching:  # noqa: N801 - reads as the verb that it is: `with watching(call):`
+    """Put the wire under a call's eyes inside a ``with`` block."""
+
+    __slots__ = ("_previous", "_watch")
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def __enter__(self) -> None:
+        self._previous = here.watch
+        here.watch = self._watch
+
+    def __exit__(self, *_: object) -> None:
+        here.watch = self._previous
