@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from numbers import Real
+from typing import Any, Self, TypeAlias
 
 from sleepwalker.exceptions import ConfigurationError
 from sleepwalker.resilience.deadline import seconds_of
@@ -50,6 +51,166 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """The retry quota of a host: what retries cost, so that no storm of them meets an outage.
+
+    The ledger is that of the AWS SDKs' standard retry mode (2026): a retry is paid for before it
+    is made, a call that succeeds at once earns a little, one that succeeds at a retry has its last
+    cost back.
+    """
+
+    tokens: int = 500
+    """How many there are at first, and at most."""
+    transient: int = 14
+    """What a retry costs after a transient failure."""
+    throttled: int = 5
+    """What one costs after being throttled (429, or 503 with Retry-After)."""
+    success: int = 1
+    """What a call that succeeds without a retry earns."""
+
+    def __post_init__(self) -> None:
+        _whole(self.tokens, "quota tokens", least=1)
+        for name in ("transient", "throttled"):
+            cost = getattr(self, name)
+            _whole(cost, f"quota {name}", least=1)
+            if cost > self.tokens:
+                msg = (
+                    f"quota {name} must be at most the {self.tokens} tokens there are, not {cost}: "
+                    "nothing would ever be retried (attempts=1 says so)"
+                )
+                raise ConfigurationError(msg)
+        _whole(self.success, "quota success", least=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """The circuit breaker of a host: when it is not asked any more, and for how long.
+
+    The figures are near those of resilience4j and of Polly's standard handler.
+    """
+
+    failure_ratio: float = 0.5
+    """Opens when at least this part of the calls in the window have failed (up to 1: all)."""
+    calls: int = 20
+    """But not on fewer calls than this."""
+    window: float = 10.0
+    """Seconds: how far back calls count."""
+    open_for: float = 5.0
+    """Seconds that it stays open, give or take a fifth; then a probe is let through."""
+    probes: int = 1
+    """How many calls are let through then; it closes when they have succeeded."""
+
+    def __post_init__(self) -> None:
+        ratio = _number(self.failure_ratio, "breaker failure_ratio")
+        if not 0 < ratio <= 1:
+            msg = f"breaker failure_ratio must be more than 0 and at most 1, not {ratio!r}"
+            raise ConfigurationError(msg)
+        object.__setattr__(self, "failure_ratio", ratio)
+        _whole(self.calls, "breaker calls", least=1)
+        for name in ("window", "open_for"):
+            object.__setattr__(self, name, seconds_of(getattr(self, name), f"breaker {name}"))
+        _whole(self.probes, "breaker probes", least=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How many calls to a host may be in flight at once; more wait, at most until the deadline."""
+
+    calls: int = 64
+    """As many as a connection keeps sockets."""
+
+    def __post_init__(self) -> None:
+        _whole(self.calls, "limit calls", least=1)
+
+    @property
+    def most(self) -> int:
+        """The most calls that can ever be in flight."""
+        return self.calls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptiveLimit:
+    """A `Limit` that finds its size: one more after a success, a tenth less after an overload.
+
+    Additive increase and multiplicative decrease, with the figures of Netflix's
+    concurrency-limits. A timeout or a 429 is an overload; a success counts when at least half of
+    the limit is in use.
+    """
+
+    start: int = 20
+    """The limit at first."""
+    decrease: float = 0.9
+    """What it is multiplied with after an overload; between 0 and 1."""
+    least: int = 1
+    """It never goes below."""
+    most: int = 200
+    """It never goes above."""
+
+    def __post_init__(self) -> None:
+        for name in ("start", "least", "most"):
+            _whole(getattr(self, name), f"limit {name}", least=1)
+        if not self.least <= self.start <= self.most:
+            msg = (
+                "limit must have least <= start <= most, not "
+                f"{self.least}, {self.start}, {self.most}"
+            )
+            raise ConfigurationError(msg)
+        decrease = _number(self.decrease, "limit decrease")
+        if not 0 < decrease < 1:
+            msg = f"limit decrease must be between 0 and 1, not {decrease!r}"
+            raise ConfigurationError(msg)
+        object.__setattr__(self, "decrease", decrease)
+
+
+AnyLimit: TypeAlias = Limit | AdaptiveLimit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseLimits:
+    """What a server can make us take in; beyond it the answer is an error. `None`: no limit."""
+
+    body: int | None = 100 * 2**20
+    """Bytes of a body after decompression, where we read it (not with ``stream=True``)."""
+    headers: int = 100
+    """How many headers an answer may have; http.client takes no more than these 100."""
+    header_bytes: int | None = 256 * 2**10
+    """Bytes of all its headers together (what Chrome takes)."""
+    json_depth: int | None = 500
+    """How deep lists and objects may be nested in a JSON document."""
+
+    def __post_init__(self) -> None:
+        for name in ("body", "header_bytes", "json_depth"):
+            if getattr(self, name) is not None:
+                _whole(getattr(self, name), f"response limit {name}", least=1)
+        _whole(self.headers, "response limit headers", least=1)
+        if self.headers > 100:
+            msg = f"response limit headers must be at most 100, not {self.headers}"
+            raise ConfigurationError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlineHeader:
+    """A header that tells a server how many milliseconds the call has left, if the host is named.
+
+    A server that knows it can stop working for nobody.
+    """
+
+    name: str = "X-Request-Timeout-Ms"
+    """The header's name."""
+    hosts: tuple[str, ...] = ()
+    """Host patterns such as ``*.internal.example``; no other host gets the header."""
+
+    def __post_init__(self) -> None:
+        _header(self.name, "deadline header's name")
+        hosts = (self.hosts,) if isinstance(self.hosts, str) else self.hosts
+        hosts = tuple(hosts) if isinstance(hosts, Iterable) else ()
+        if not hosts or not all(isinstance(host, str) and host for host in hosts):
+            msg = "deadline header's hosts must be host patterns such as '*.internal.example'"
+            raise ConfigurationError(msg)
+        object.__setattr__(self, "hosts", hosts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """How resilient a call is; for a manager, a hook, a connection or one call.
 
@@ -78,30 +239,47 @@ class Policy:
     """The header that makes a request repeatable."""
     redirects: int = 10
     """How many redirects one call follows; 0: none, and a redirect is an error."""
+    quota: Quota | None = field(default_factory=Quota)
+    """What retries cost; `None`: nothing."""
+    breaker: Breaker | None = field(default_factory=Breaker)
+    """When a failing host is not asked any more; `None`: never."""
+    limit: Limit | AdaptiveLimit | None = field(default_factory=Limit)
+    """How many calls to a host may be in flight; `None`: any number."""
+    scope: str | None = None
+    """What has a quota, breaker and limit of its own on a host, such as a route that is known to
+    be bad; `None`: all calls to the host that name no scope share theirs."""
+    response_limits: ResponseLimits | None = field(default_factory=ResponseLimits)
+    """What a server can make us take in; `None`: whatever http.client takes."""
+    deadline_header: DeadlineHeader | None = None
+    """Tells named hosts how long the call has left; `None`: nobody."""
 
     def __post_init__(self) -> None:
         _whole(self.attempts, "attempts", least=1)
         _whole(self.redirects, "redirects", least=0)
-        if self.backoff is not None and not isinstance(self.backoff, Backoff):
-            msg = f"backoff must be a Backoff or None, not {type(self.backoff).__name__}"
+        for name, classes in NESTED.items():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, classes):
+                wanted = ", ".join(map(_with_article, classes))
+                msg = f"{name} must be {wanted} or None, not {type(value).__name__}"
+                raise ConfigurationError(msg)
+        if self.scope is not None and not (isinstance(self.scope, str) and self.scope):
+            msg = "scope must be a text that is not empty, or None"
             raise ConfigurationError(msg)
         for name in ("connect_timeout", "read_timeout", "deadline", "max_retry_after"):
             value = getattr(self, name)
             if not (name == "deadline" and value is None):
                 object.__setattr__(self, name, seconds_of(value, name))
         object.__setattr__(self, "retry_statuses", _statuses(self.retry_statuses))
-        header = self.idempotency_header
-        if not (isinstance(header, str) and header and _TOKEN.issuperset(header)):
-            msg = f"idempotency_header must be the name of a header, not {header!r}"
-            raise ConfigurationError(msg)
+        _header(self.idempotency_header, "idempotency_header")
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
-        """Make a policy from configuration: field names to values, `backoff` a mapping or `None`.
+        """Make a policy from configuration: field names to values.
 
-        ::
+        What is a value of its own, such as `backoff`, is a mapping or `None`; `limit` may also be
+        a number, or ``"adaptive"``. ::
 
-            Policy.from_mapping({"attempts": 5, "backoff": {"base": 0.1}, "deadline": None})
+            Policy.from_mapping({"attempts": 5, "backoff": {"base": 0.1}, "breaker": None})
 
         :raises ConfigurationError: for an unknown key, or a value that can never work
         """
@@ -109,11 +287,10 @@ class Policy:
             msg = f"a policy is made from a mapping of settings, not {type(settings).__name__}"
             raise ConfigurationError(msg)
         values = dict(settings)
-        _refuse_unknown(values, cls, "policy")
-        backoff = values.get("backoff")
-        if isinstance(backoff, Mapping):
-            _refuse_unknown(backoff, Backoff, "backoff")
-            values["backoff"] = Backoff(**backoff)
+        _refuse_unknown(values, "policy", cls)
+        for name, classes in NESTED.items():
+            if name in values:
+                values[name] = _nested(values[name], name, classes)
         return cls(**values)
 
     @classmethod
@@ -122,8 +299,9 @@ class Policy:
     ) -> Self:
         """Make a policy from environment variables such as ``SLEEPWALKER_ATTEMPTS=5``.
 
-        The names are the fields' in upper case behind the prefix, those of the backoff behind
-        ``BACKOFF_``; ``none`` switches a layer off; statuses are separated by commas.
+        The names are the fields' in upper case behind the prefix, those of a value of its own
+        behind its name too: ``BACKOFF_BASE``, ``BREAKER_OPEN_FOR``. ``none`` switches a layer off;
+        statuses and hosts are separated by commas; ``LIMIT`` may be a number, or ``adaptive``.
 
         :param prefix: what the variables begin with
         :param environ: where to look; `os.environ` by default
@@ -138,26 +316,41 @@ class Policy:
             raise ConfigurationError(msg) from None
 
 
+def _nested(value: Any, name: str, classes: tuple[type, ...]) -> Any:
+    """A value of its own in a mapping of settings, made of what configuration has."""
+    if name == "limit" and value == "adaptive":
+        return AdaptiveLimit()
+    if name == "limit" and isinstance(value, int) and not isinstance(value, bool):
+        return Limit(calls=value)
+    if not isinstance(value, Mapping):
+        return value
+    fitting = [c for c in classes if set(value) <= {f.name for f in dataclasses.fields(c)}]
+    if not fitting:
+        _refuse_unknown(value, name, *classes)
+    return fitting[0](**value)
+
+
 def _settings_in(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
     """The settings in environment variables, as `Policy.from_mapping` takes them."""
     settings: dict[str, Any] = {}
-    backoff: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
     for variable, text in environ.items():
         if not variable.startswith(prefix):
             continue
         name = variable.removeprefix(prefix).lower()
         # Names are looked at before values: an unknown one may be somebody's password.
-        if name.startswith("backoff_"):
-            name = name.removeprefix("backoff_")
-            _refuse_unknown({name: text}, Backoff, "backoff")
-            backoff[name] = _value_from_text(text, name)
+        whole = next((n for n in NESTED if name.startswith(f"{n}_")), None)
+        if whole is not None and name not in _FIELDS:
+            name = name.removeprefix(f"{whole}_")
+            _refuse_unknown({name: text}, whole, *NESTED[whole])
+            nested.setdefault(whole, {})[name] = _value_from_text(text, name)
         else:
-            _refuse_unknown({name: text}, Policy, "policy")
+            _refuse_unknown({name: text}, "policy", Policy)
             settings[name] = _value_from_text(text, name)
-    if backoff and "backoff" in settings:
-        msg = "BACKOFF and BACKOFF_* exclude each other"
+    for name in nested.keys() & settings.keys():
+        msg = f"{name.upper()} and {name.upper()}_* exclude each other"
         raise ConfigurationError(msg)
-    return settings | ({"backoff": backoff} if backoff else {})
+    return settings | nested
 
 
 def _whole(value: object, name: str, *, least: int) -> None:
@@ -179,26 +372,67 @@ def _statuses(value: object) -> frozenset[int]:
     return checked
 
 
-def _refuse_unknown(settings: Mapping[str, Any], cls: type, what: str) -> None:
-    known = [f.name for f in dataclasses.fields(cls)]
-    unknown = sorted((name for name in settings if name not in known), key=str)
-    if unknown:
-        msg = f"unknown {what} setting {', '.join(map(repr, unknown))}; known: {', '.join(known)}"
+def _with_article(cls: type) -> str:
+    return f"{'an' if cls.__name__[0] in 'AEIO' else 'a'} {cls.__name__}"
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        msg = f"{name} must be a number, not {type(value).__name__}"
         raise ConfigurationError(msg)
+    return float(value)
+
+
+def _header(value: object, name: str) -> None:
+    if not (isinstance(value, str) and value and _TOKEN.issuperset(value)):
+        msg = f"{name} must be the name of a header, not {value!r}"
+        raise ConfigurationError(msg)
+
+
+def _refuse_unknown(settings: Mapping[str, Any], what: str, *classes: type) -> None:
+    known = [f.name for cls in classes for f in dataclasses.fields(cls)]
+    unknown = sorted((name for name in settings if name not in known), key=str)
+    told = ", ".join(map(repr, unknown))
+    if unknown:
+        msg = f"unknown {what} setting {told}; known: {', '.join(known)}"
+        raise ConfigurationError(msg)
+    if len(classes) > 1 and len(settings) > 1:
+        kinds = " or ".join(cls.__name__ for cls in classes)
+        msg = f"the {what} settings are those of one {kinds}, not of several"
+        raise ConfigurationError(msg)
+
+
+_TEXTS = frozenset({"idempotency_header", "scope", "name"})
+"""The settings that are text."""
 
 
 def _value_from_text(text: str, name: str) -> Any:
     text = text.strip()
     if text.lower() == "none":
         return None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if name == "hosts":
+        return tuple(parts)
     if name == "retry_statuses":
-        parts = [part.strip() for part in text.split(",") if part.strip()]
         if all(part.isdecimal() and len(part) < 9 for part in parts):
             return frozenset(map(int, parts))
-    elif name == "idempotency_header":
+    elif name in _TEXTS or (name == "limit" and text == "adaptive"):
         return text
     try:
         return int(text) if text.lstrip("+-").isdecimal() else float(text)
     except ValueError:
         msg = f"{name} must be a number or none"
         raise ConfigurationError(msg) from None
+
+
+NESTED: dict[str, tuple[type, ...]] = {
+    "backoff": (Backoff,),
+    "quota": (Quota,),
+    "breaker": (Breaker,),
+    "limit": (Limit, AdaptiveLimit),
+    "response_limits": (ResponseLimits,),
+    "deadline_header": (DeadlineHeader,),
+}
+"""The settings of a policy that are values of their own, and the classes that they may have."""
+
+_FIELDS = frozenset(f.name for f in dataclasses.fields(Policy))

@@ -7,9 +7,14 @@ import re
 
 import pytest
 
-from sleepwalker import Backoff, Policy
+from sleepwalker import Policy
 from sleepwalker.resilience.retry import IDEMPOTENT
 from tests.docs.pages import rows_below
+
+NO_DEFAULTS_TO_KNOW = {"idempotency_header", "scope", "deadline_header"}
+"""A name, and what is off until somebody names something."""
+UNITS = {"body": 2**20, "header_bytes": 2**10}
+"""What bytes are told in: MiB, KiB."""
 
 README = rows_below("README.md", "What happens if you say nothing")
 
@@ -21,15 +26,15 @@ def numbers(text: str) -> list[float]:
 
 @pytest.mark.parametrize(
     "field",
-    # The name of a header is no default that anyone has to know.
-    [field.name for field in dataclasses.fields(Policy) if field.name != "idempotency_header"],
+    [field.name for field in dataclasses.fields(Policy) if field.name not in NO_DEFAULTS_TO_KNOW],
 )
 def test_the_readme_gives_the_default_of_each_setting_of_a_policy(field: str) -> None:
     default = getattr(Policy(), field)
     [(_, told, _)] = [row for row in README if f"Policy({field}=" in row[2]]
 
-    if isinstance(default, Backoff):
-        assert {default.base, default.throttled, default.cap} <= set(numbers(told))
+    if dataclasses.is_dataclass(default) and not isinstance(default, type):
+        settings = dataclasses.asdict(default)
+        assert {v / UNITS.get(name, 1) for name, v in settings.items()} <= set(numbers(told))
     elif isinstance(default, frozenset):
         assert set(numbers(told)) == default
     else:

@@ -14,7 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sleepwalker.exceptions import ConfigurationError
-from sleepwalker.resilience.policy import Backoff, Policy
+from sleepwalker.resilience.policy import (
+    AdaptiveLimit,
+    Backoff,
+    Breaker,
+    DeadlineHeader,
+    Limit,
+    Policy,
+    Quota,
+    ResponseLimits,
+)
 from tests.planting import new_secret
 
 if TYPE_CHECKING:
@@ -22,8 +31,60 @@ if TYPE_CHECKING:
 
 SECONDS = st.floats(min_value=0.001, max_value=1e6)
 BACKOFFS = st.builds(Backoff, base=SECONDS, throttled=SECONDS, cap=SECONDS)
+COUNTS = st.integers(1, 1000)
+QUOTAS = st.builds(
+    Quota,
+    tokens=st.integers(100, 1000),
+    transient=st.integers(1, 100),
+    throttled=st.integers(1, 100),
+    success=st.integers(0, 10),
+)
+BREAKERS = st.builds(
+    Breaker,
+    failure_ratio=st.floats(0.01, 1.0),
+    calls=COUNTS,
+    window=SECONDS,
+    open_for=SECONDS,
+    probes=COUNTS,
+)
+LIMITS = st.builds(Limit, calls=COUNTS) | st.builds(
+    AdaptiveLimit,
+    start=st.integers(10, 20),
+    decrease=st.floats(0.1, 0.99),
+    least=st.integers(1, 10),
+    most=st.integers(20, 1000),
+)
+RESPONSE_LIMITS = st.builds(
+    ResponseLimits,
+    body=st.none() | COUNTS,
+    headers=st.integers(1, 100),
+    header_bytes=st.none() | COUNTS,
+    json_depth=st.none() | COUNTS,
+)
+DEADLINE_HEADERS = st.builds(
+    DeadlineHeader, name=st.just("X-Left"), hosts=st.just(("*.internal.example",))
+)
+VALUES = {
+    cls.__name__: cls
+    for cls in (
+        AdaptiveLimit,
+        Backoff,
+        Breaker,
+        DeadlineHeader,
+        Limit,
+        Policy,
+        Quota,
+        ResponseLimits,
+    )
+}
 POLICIES = st.builds(
     Policy,
+    quota=st.none() | QUOTAS,
+    breaker=st.none() | BREAKERS,
+    limit=st.none() | LIMITS,
+    scope=st.none() | st.sampled_from(["search", "orders"]),
+    response_limits=st.none() | RESPONSE_LIMITS,
+    deadline_header=st.none() | DEADLINE_HEADERS,
     attempts=st.integers(1, 100),
     backoff=st.none() | BACKOFFS,
     connect_timeout=SECONDS,
@@ -52,16 +113,48 @@ def test_the_defaults_are_the_designs() -> None:
         "retry_statuses": frozenset({408, 429, 500, 502, 503, 504}),
         "idempotency_header": "Idempotency-Key",
         "redirects": 10,
+        "quota": {"tokens": 500, "transient": 14, "throttled": 5, "success": 1},
+        "breaker": {
+            "failure_ratio": 0.5,
+            "calls": 20,
+            "window": 10.0,
+            "open_for": 5.0,
+            "probes": 1,
+        },
+        "limit": {"calls": 64},
+        "scope": None,
+        "response_limits": {
+            "body": 100 * 1024 * 1024,
+            "headers": 100,
+            "header_bytes": 256 * 1024,
+            "json_depth": 500,
+        },
+        "deadline_header": None,
     }
 
 
-@pytest.mark.parametrize("value", [Policy(), Backoff()])
-def test_a_policy_does_not_change(value: Policy | Backoff) -> None:
+def test_the_adaptive_limits_defaults_are_the_designs() -> None:
+    assert dataclasses.asdict(AdaptiveLimit()) == {
+        "start": 20,
+        "decrease": 0.9,
+        "least": 1,
+        "most": 200,
+    }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(cls() for name, cls in VALUES.items() if name != "DeadlineHeader"),
+        DeadlineHeader(hosts=("*",)),
+    ],
+)
+def test_a_policy_does_not_change(value: Any) -> None:
     for field in dataclasses.fields(value):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(value, field.name, 1)
     with pytest.raises((AttributeError, TypeError)):
-        value.new = 1  # type: ignore[union-attr]
+        value.new = 1
 
 
 @given(POLICIES)
@@ -74,7 +167,7 @@ def test_a_policy_comes_back_whole_from_its_pickle(policy: Policy) -> None:
 
 @given(POLICIES)
 def test_the_repr_of_a_policy_makes_it_again(policy: Policy) -> None:
-    assert eval(repr(policy), {"Policy": Policy, "Backoff": Backoff}) == policy  # noqa: S307 - what repr promises
+    assert eval(repr(policy), dict(VALUES)) == policy  # noqa: S307 - what repr promises
 
 
 def test_the_repr_of_a_policy_names_each_setting() -> None:
@@ -83,7 +176,11 @@ def test_the_repr_of_a_policy_names_each_setting() -> None:
     assert text == (
         "Policy(attempts=3, backoff=Backoff(base=0.05, throttled=1.0, cap=20.0), "
         "connect_timeout=3.0, read_timeout=10.0, deadline=30.0, max_retry_after=60.0, "
-        "retry_statuses=frozenset({503}), idempotency_header='Idempotency-Key', redirects=10)"
+        "retry_statuses=frozenset({503}), idempotency_header='Idempotency-Key', redirects=10, "
+        "quota=Quota(tokens=500, transient=14, throttled=5, success=1), "
+        "breaker=Breaker(failure_ratio=0.5, calls=20, window=10.0, open_for=5.0, probes=1), "
+        "limit=Limit(calls=64), scope=None, response_limits=ResponseLimits(body=104857600, "
+        "headers=100, header_bytes=262144, json_depth=500), deadline_header=None)"
     )
 
 
@@ -133,6 +230,13 @@ def test_statuses_may_come_in_any_collection() -> None:
         ({"max_retry_after": None}, "max_retry_after must be"),
         ({"backoff": 0.5}, "backoff must be a Backoff or None, not float"),
         ({"backoff": Backoff}, "backoff must be a Backoff or None, not type"),
+        ({"quota": 500}, "quota must be a Quota or None, not int"),
+        ({"breaker": {}}, "breaker must be a Breaker or None, not dict"),
+        ({"limit": 64}, "limit must be a Limit, an AdaptiveLimit or None, not int"),
+        ({"scope": ""}, "scope must be"),
+        ({"scope": 7}, "scope must be"),
+        ({"response_limits": 7}, "response_limits must be a ResponseLimits or None, not int"),
+        ({"deadline_header": "X-Left"}, "deadline_header must be a DeadlineHeader or None"),
         ({"retry_statuses": {200}}, "retry_statuses must be"),
         ({"retry_statuses": {600}}, "retry_statuses must be"),
         ({"retry_statuses": {399, 503}}, "retry_statuses must be"),
@@ -163,6 +267,53 @@ def test_a_setting_that_can_never_work_is_an_error_that_names_it(
 def test_a_backoff_that_can_never_work_is_an_error_that_names_it(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"^backoff {name} must be"):
         Backoff(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("cls", "settings", "told"),
+    [
+        (Quota, {"tokens": 0}, "quota tokens must be a whole number of at least 1"),
+        (Quota, {"transient": 0}, "quota transient must be"),
+        (Quota, {"throttled": 1.5}, "quota throttled must be"),
+        (Quota, {"success": -1}, "quota success must be a whole number of at least 0"),
+        (Quota, {"tokens": 13}, "quota transient must be at most the 13 tokens there are"),
+        (Quota, {"throttled": 501}, "quota throttled must be at most the 500"),
+        (Breaker, {"failure_ratio": 0}, "breaker failure_ratio must be more than 0"),
+        (Breaker, {"failure_ratio": 1.01}, "breaker failure_ratio must be"),
+        (Breaker, {"failure_ratio": math.nan}, "breaker failure_ratio must be"),
+        (Breaker, {"failure_ratio": "half"}, "breaker failure_ratio must be a number, not str"),
+        (Breaker, {"failure_ratio": True}, "breaker failure_ratio must be a number, not bool"),
+        (Breaker, {"calls": 0}, "breaker calls must be"),
+        (Breaker, {"window": 0}, "breaker window must be"),
+        (Breaker, {"open_for": math.inf}, "breaker open_for must be"),
+        (Breaker, {"probes": 0}, "breaker probes must be"),
+        (Limit, {"calls": 0}, "limit calls must be"),
+        (AdaptiveLimit, {"least": 0}, "limit least must be"),
+        (AdaptiveLimit, {"start": 201}, "limit must have least <= start <= most, not 1, 201, 200"),
+        (AdaptiveLimit, {"least": 21}, "limit must have"),
+        (AdaptiveLimit, {"decrease": 1}, "limit decrease must be between 0 and 1"),
+        (AdaptiveLimit, {"decrease": 0}, "limit decrease must be between 0 and 1"),
+        (AdaptiveLimit, {"decrease": None}, "limit decrease must be a number"),
+        (ResponseLimits, {"body": 0}, "response limit body must be"),
+        (ResponseLimits, {"headers": 0}, "response limit headers must be"),
+        (ResponseLimits, {"headers": 101}, "response limit headers must be at most 100"),
+        (ResponseLimits, {"header_bytes": 1.5}, "response limit header_bytes must be"),
+        (ResponseLimits, {"json_depth": True}, "response limit json_depth must be"),
+        (DeadlineHeader, {}, "deadline header's hosts must be host patterns"),
+        (DeadlineHeader, {"hosts": 7}, "deadline header's hosts must be"),
+        (DeadlineHeader, {"hosts": ("",)}, "deadline header's hosts must be"),
+        (DeadlineHeader, {"name": "a b", "hosts": ("*",)}, "deadline header's name must be"),
+    ],
+)
+def test_a_layers_setting_that_can_never_work_is_an_error_that_names_it(
+    cls: type, settings: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{told}"):
+        cls(**settings)
+
+
+def test_one_host_is_as_good_as_a_list_of_one() -> None:
+    assert DeadlineHeader(hosts="*.a.example") == DeadlineHeader(hosts=("*.a.example",))  # type: ignore[arg-type]
 
 
 # The ceiling of a wait
@@ -234,11 +385,29 @@ def test_a_backoff_in_a_mapping_is_a_mapping_a_backoff_or_none(
 
 
 @pytest.mark.parametrize(
+    ("limit", "made"),
+    [
+        (32, Limit(calls=32)),
+        ("adaptive", AdaptiveLimit()),
+        ({"calls": 32}, Limit(calls=32)),
+        ({"start": 10, "most": 50}, AdaptiveLimit(start=10, most=50)),
+        ({}, Limit()),
+        (None, None),
+    ],
+)
+def test_a_limit_in_a_mapping_is_known_by_what_it_says(limit: Any, made: Any) -> None:
+    assert Policy.from_mapping({"limit": limit}).limit == made
+
+
+@pytest.mark.parametrize(
     ("settings", "told"),
     [
         ({"atempts": 5}, "unknown policy setting 'atempts'; known: attempts, backoff, connect_"),
         ({"b": 1, "a": 1, "attempts": 5}, "unknown policy setting 'a', 'b'; known: "),
         ({"backoff": {"bas": 1}}, "unknown backoff setting 'bas'; known: base, throttled, cap"),
+        ({"breaker": {"open": 1}}, "unknown breaker setting 'open'; known: failure_ratio, calls"),
+        ({"limit": {"max": 1}}, "unknown limit setting 'max'; known: calls, start, decrease"),
+        ({"limit": {"calls": 9, "start": 9}}, "the limit settings are those of one Limit or Adap"),
         ({"Attempts": 5}, "unknown policy setting 'Attempts'"),
         ({1: 2}, "unknown policy setting 1"),
         ({1: 2, "x": 3}, "unknown policy setting "),
@@ -309,6 +478,21 @@ def test_an_environment_without_settings_is_the_default_policy() -> None:
         ("RETRY_STATUSES", "", Policy(retry_statuses=frozenset())),
         ("RETRY_STATUSES", "500", Policy(retry_statuses=frozenset({500}))),
         ("DEADLINE", "+2", Policy(deadline=2.0)),
+        ("QUOTA", "none", Policy(quota=None)),
+        ("QUOTA_TOKENS", "100", Policy(quota=Quota(tokens=100))),
+        ("BREAKER_OPEN_FOR", "2.5", Policy(breaker=Breaker(open_for=2.5))),
+        ("LIMIT", "none", Policy(limit=None)),
+        ("LIMIT", "32", Policy(limit=Limit(calls=32))),
+        ("LIMIT", "adaptive", Policy(limit=AdaptiveLimit())),
+        ("LIMIT_CALLS", "32", Policy(limit=Limit(calls=32))),
+        ("LIMIT_START", "10", Policy(limit=AdaptiveLimit(start=10))),
+        ("SCOPE", "search", Policy(scope="search")),
+        ("RESPONSE_LIMITS_BODY", "none", Policy(response_limits=ResponseLimits(body=None))),
+        (
+            "DEADLINE_HEADER_HOSTS",
+            "*.a.example, b.example",
+            Policy(deadline_header=DeadlineHeader(hosts=("*.a.example", "b.example"))),
+        ),
     ],
 )
 def test_a_text_means_what_it_says(variable: str, text: str, expected: Policy) -> None:
@@ -336,6 +520,12 @@ def test_a_text_means_what_it_says(variable: str, text: str, expected: Policy) -
         ({"RETRY_STATUSES": "none"}, "retry_statuses"),
         ({"IDEMPOTENCY_HEADER": "a key"}, "idempotency_header"),
         ({"BACKOFF": "5"}, "backoff"),
+        ({"BREAKER": "on"}, "breaker"),
+        ({"LIMIT": "adaptively"}, "limit"),
+        ({"LIMIT": "0"}, "limit"),
+        ({"LIMIT_CALLS": "9", "LIMIT_START": "9"}, "limit settings"),
+        ({"BREAKER": "none", "BREAKER_CALLS": "9"}, "BREAKER and BREAKER_"),
+        ({"DEADLINE_HEADER_NAME": "X-Left"}, "hosts"),
         ({"BACKOFF_BASE": "none"}, "backoff base"),
     ],
 )
