@@ -14,8 +14,10 @@ from sleepwalker.connection import (
 from sleepwalker.exceptions import (
     AuthError,
     CertificateError,
+    CircuitOpenError,
     ClientHTTPError,
     ClosedError,
+    ConcurrencyLimitError,
     ConfigurationError,
     ConnectError,
     ConnectionError,
@@ -85,18 +87,31 @@ from sleepwalker.exceptions import (
 )
 from sleepwalker.observability.redaction import Redaction
 from sleepwalker.resilience.deadline import deadline
-from sleepwalker.resilience.policy import Backoff, Policy
+from sleepwalker.resilience.policy import (
+    AdaptiveLimit,
+    Backoff,
+    Breaker,
+    DeadlineHeader,
+    Limit,
+    Policy,
+    Quota,
+    ResponseLimits,
+)
 
 __version__ = "3.0.0"
 
 __all__ = [
     "ANONYMOUS",
+    "AdaptiveLimit",
     "AuthError",
     "Backoff",
     "BearerAuth",
+    "Breaker",
     "CertificateError",
+    "CircuitOpenError",
     "ClientHTTPError",
     "ClosedError",
+    "ConcurrencyLimitError",
     "ConfigurationError",
     "ConnectError",
     "ConnectTimeout",
@@ -107,6 +122,7 @@ __all__ = [
     "CredentialsError",
     "CrossOriginError",
     "DeadlineExceeded",
+    "DeadlineHeader",
     "DecodeError",
     "DirectHook",
     "EncodeError",
@@ -152,15 +168,18 @@ __all__ = [
     "HTTPVersionNotSupported",
     "HeaderError",
     "HookError",
+    "Limit",
     "PlaintextError",
     "Policy",
     "ProtocolError",
     "ProxyError",
+    "Quota",
     "ReadTimeout",
     "Redaction",
     "RedirectError",
     "ReentrantFindError",
     "RefusedError",
+    "ResponseLimits",
     "ServerHTTPError",
     "SleepwalkerException",
     "TLSError",

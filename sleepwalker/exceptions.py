@@ -36,6 +36,8 @@ The tree (in brackets: the foreign exceptions that a member also is)::
     │       └── DeadlineExceeded      the whole call's time is over
     ├── RefusedError                  refused before anything was sent
     │   ├── CrossOriginError, ReentrantFindError (see above)
+    │   ├── CircuitOpenError          the host fails too often, and is left alone
+    │   ├── ConcurrencyLimitError     too many calls to the host are in flight
     │   ├── ClosedError               the manager is closed
     │   ├── CredentialsError          no credentials for this host
     │   │   └── TokenError            a bearer token could not be had
@@ -67,8 +69,10 @@ if TYPE_CHECKING:
 __all__ = [
     "AuthError",
     "CertificateError",
+    "CircuitOpenError",
     "ClientHTTPError",
     "ClosedError",
+    "ConcurrencyLimitError",
     "ConfigurationError",
     "ConnectError",
     "ConnectTimeout",
@@ -175,6 +179,8 @@ class SleepwalkerException(Exception):
     :ivar elapsed: seconds from the start of the call to the error, or `None`
     :ivar retry_after: seconds that the server (or our own refusal) asks to wait, or `None`
     :ivar outcome_unknown: true when the request may have been processed although no answer came
+    :ivar not_retried: why it was not sent again, one of `resilience.retry.REASONS`; `None` where
+        that was never a question
     """
 
     error_type: str = "other"
@@ -190,6 +196,7 @@ class SleepwalkerException(Exception):
             "attempts",
             "elapsed",
             "error_type",
+            "not_retried",
             "outcome_unknown",
             "request",
             "response",
@@ -219,6 +226,7 @@ class SleepwalkerException(Exception):
         self.elapsed = elapsed
         self.retry_after = retry_after
         self.outcome_unknown = outcome_unknown
+        self.not_retried: str | None = None
         if error_type is not None:
             self.error_type = error_type
 
@@ -466,6 +474,21 @@ class DeadlineExceeded(TimeoutError):
 
 
 # --- refused before anything was sent -------------------------------------------------------
+
+
+class CircuitOpenError(RefusedError):
+    """The host fails too often: its circuit breaker is open, and nothing is sent to it.
+
+    `retry_after` says for how many seconds yet; `None` while a call that probes it is under way.
+    """
+
+    error_type = "circuit_open"
+
+
+class ConcurrencyLimitError(RefusedError):
+    """As many calls to the host as may be are in flight, and none ended in time."""
+
+    error_type = "concurrency_limit"
 
 
 class ClosedError(RefusedError):

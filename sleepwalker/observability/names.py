@@ -125,6 +125,8 @@ ERROR_TYPES = (
     "plaintext",
     "redirect",
     "closed_manager",
+    "circuit_open",
+    "concurrency_limit",
     "refused",
     # establishing
     "connection",
