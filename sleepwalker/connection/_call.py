@@ -8,6 +8,8 @@ How a call goes::
     _step: attempts until one is an answer or a failure:
            redirects and a renewed bearer token are further attempts, but no retries
 
+    deadline ▸ retry with quota ▸ breaker ▸ limit ▸ attempt
+
 Rules:
 
 1. All state of a call is here; nothing on the connection is written but the last response.
@@ -29,6 +31,7 @@ from sleepwalker.exceptions import (
     CertificateError,
     ConfigurationError,
     HTTPError,
+    RedirectError,
     RefusedError,
     SleepwalkerException,
     TimeoutError,
@@ -38,11 +41,15 @@ from sleepwalker.observability import events, names
 from sleepwalker.observability.redaction import all_forms
 from sleepwalker.resilience import deadline as _deadline
 from sleepwalker.resilience.deadline import Deadline
+from sleepwalker.resilience.layers import Result
 from sleepwalker.resilience.retry import (
+    CIRCUIT_OPEN,
     DEADLINE,
     EXHAUSTED,
+    LIMIT,
     NOT_REPEATABLE,
     NOT_REWINDABLE,
+    QUOTA,
     RETRY_AFTER_TOO_LONG,
     SAFE,
     Failure,
@@ -53,6 +60,7 @@ from sleepwalker.resilience.retry import (
 from sleepwalker.resilience.retry_after import retry_after
 
 from . import _callers, _headers, _wire
+from ._admission import Admission, NotAdmitted, result_of
 from ._attempt import Attempt
 from ._errors import translate
 from ._preparing import prepared
@@ -66,7 +74,9 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
+    from sleepwalker.resilience.hosts import Safeguards
     from sleepwalker.resilience.policy import Policy
+    from sleepwalker.resilience.quota import RetryQuota
 
     from ._connection import Connection
     from ._hop import Hop
@@ -82,7 +92,7 @@ LONGEST_SECRET = 8 * 1024
 """Bytes: how much of it is looked through beyond that."""
 
 
-Result = TypeVar("Result")
+Made = TypeVar("Made")
 
 
 class Options(NamedTuple):
@@ -159,6 +169,17 @@ class Call:
         self._renewed = False
         self._lost = False
         """Whether an attempt that may have changed something at the server went unanswered."""
+        outer = _wire.current()
+        self._outer = outer.admission if isinstance(outer, Call) else None
+        """The attempt within which this call is made, by a response hook for instance."""
+        self.admission: Admission | None = None
+        """The way of the attempt under way through what stands around it."""
+        self._guards: Safeguards
+        """What stands around the attempts to the current hop's host."""
+        self._spent: tuple[RetryQuota, int] | None = None
+        """What the last retry was paid from, and what it cost."""
+        self._failed_before: Outcome | None = None
+        """How the attempt ended of which the one under way is the retry."""
         self._redirects: Redirects | None = None
         self._history: list[requests.Response] = []
         self._attempt: Attempt | None = None
@@ -176,7 +197,7 @@ class Call:
 
     # --- from start to end -------------------------------------------------------------------
 
-    def run(self, finish: Callable[[Call, requests.Response], Result]) -> Result:
+    def run(self, finish: Callable[[Call, requests.Response], Made]) -> Made:
         """Make the call.
 
         :param finish: makes the caller's result of the response; its errors are the call's
@@ -189,7 +210,7 @@ class Call:
             if self.counted:
                 self._conn._left()
 
-    def _run(self, finish: Callable[[Call, requests.Response], Result]) -> Result:
+    def _run(self, finish: Callable[[Call, requests.Response], Made]) -> Made:
         conn = self._conn
         response, error, outcome = None, None, "cancelled"
         result: Any = None
@@ -230,7 +251,7 @@ class Call:
                 # being handled within this call is nobody's business.
                 error.__context__ = None
                 raise error
-            made: Result = result
+            made: Made = result
             return made
         finally:
             # No cycle from the error through its traceback to this frame.
@@ -262,6 +283,7 @@ class Call:
         if response is not None:
             response.history = [*self._history, *response.history]
             if verdict is None:
+                self._succeeded()
                 return response, None, "success"
             outcome = "exhausted" if exhausted else "error"
             if not self._options.raise_for_status:
@@ -342,6 +364,7 @@ class Call:
                     status,
                     error_type,
                     error is not None and error.outcome_unknown,
+                    error.not_retried if error is not None else None,
                 )
             )
 
@@ -350,7 +373,10 @@ class Call:
     def _step(self) -> Outcome:
         """Attempts until one is an answer or a failure."""
         while True:
-            response, error = self._send()
+            try:
+                response, error = self._send()
+            except NotAdmitted as refused:
+                return self._refused(refused)
             if response is None:
                 assert error is not None  # noqa: S101 - _send gives one or the other
                 return self._failed(error)
@@ -368,7 +394,10 @@ class Call:
                 return Outcome(response, None, None)
 
     def _send(self) -> tuple[requests.Response | None, SleepwalkerException | None]:
-        """Send the current hop's request once."""
+        """Send the current hop's request once.
+
+        :raises NotAdmitted: when it must not be sent now
+        """
         hop = self._hop
         self._refuse_if_late(f"before attempt {self._attempts + 1}")
         request = hop.prepared.copy()
@@ -384,6 +413,33 @@ class Call:
         self._authenticate(request)
         # A token may have taken its time.
         self._refuse_if_late(f"before attempt {self._attempts + 1}")
+        self._guards = self._conn._safeguards(hop, self._policy)
+        admission = Admission(self._guards, self._outer)
+        result = Result.UNKNOWN
+        try:
+            self._tell_breaker(admission.enter(self._deadline))
+            # So may the others that were in flight.
+            self._refuse_if_late(f"before attempt {self._attempts + 1}")
+            self.admission = admission
+            response, error = self._exchanged(request)
+            result = result_of(response, error)
+        except NotAdmitted:
+            raise
+        except BaseException:
+            # By the caller's own code perhaps, or an interrupt; the host may have answered.
+            if self.admission is admission and self._attempt is not None:
+                result = result_of(self._attempt.response, None)
+            raise
+        finally:
+            self.admission = None
+            self._tell_breaker(admission.leave(result))
+        return response, error
+
+    def _exchanged(
+        self, request: requests.PreparedRequest
+    ) -> tuple[requests.Response | None, SleepwalkerException | None]:
+        """Send a request once, and end its attempt."""
+        hop = self._hop
         self._sending = request
         attempt = self._begin_attempt(request)
         response, error = None, None
@@ -418,6 +474,45 @@ class Call:
         current.response = response
         self._end_attempt(names.error_type_of(error) if error is not None else "none")
         return response, error
+
+    def _refused(self, refused: NotAdmitted) -> Outcome:
+        """What to do about an attempt that was not let through: the failure before it stands.
+
+        :raises RefusedError: when nothing was sent before it
+        :raises RedirectError: when it was to go where another host has redirected it
+        """
+        refusal, before = refused.refusal, self._failed_before
+        if before is not None:
+            return before._replace(verdict=Verdict(again=False, why=refused.why))
+        message = f"{self._what()}: {refusal.message}"
+        if self._history:
+            error = RedirectError(f"{message}; it was redirected there")
+            error.retry_after = refusal.retry_after
+            raise error
+        refusal.args = (message,)
+        raise refusal
+
+    def _tell_breaker(self, state: str | None) -> None:
+        """Tell what the breaker became, if it changed."""
+        breaker = self._guards.breaker
+        if state is not None and breaker is not None:
+            self._telemetry.record(
+                events.BreakerChanged(self._hop.pool, self._guards.name, state, breaker.remaining())
+            )
+
+    def _tell_quota(self, quota: RetryQuota) -> None:
+        self._telemetry.record(
+            events.RetryQuotaChanged(self._hop.pool, self._guards.name, quota.tokens)
+        )
+
+    def _succeeded(self) -> None:
+        """Tell the ledger of a success."""
+        if self._spent is not None:
+            quota, cost = self._spent
+            quota.refund(cost)
+            self._tell_quota(quota)
+        elif (own := self._guards.quota) is not None and own.reward():
+            self._tell_quota(own)
 
     def _refuse_if_late(self, when: str) -> None:
         """Raise when the deadline leaves no time for an attempt."""
@@ -654,6 +749,8 @@ class Call:
             if location is None:
                 return False
             self._hop = self._redirects.follow(self._hop, response, location, self._what())
+            # What goes on from here is no retry of what failed before.
+            self._failed_before = None
         except SleepwalkerException as refused:
             refused.response = self._redaction.response(response, self.secrets())
             self._discard(response)
@@ -709,13 +806,28 @@ class Call:
             key=self._hop.keyed,
             body=self._hop.body.rewindable,
         )
-        return decide(
+        verdict = decide(
             failure,
             request,
             self._policy,
             remaining=self._deadline.remaining(),
             random=self._conn._random,
         )
+        return self._afforded(verdict) if verdict.again else verdict
+
+    def _afforded(self, verdict: Verdict) -> Verdict:
+        """The verdict to go again, if the host may be asked by then and the quota pays for it."""
+        breaker, quota = self._guards.breaker, self._guards.quota
+        if breaker is not None and breaker.remaining() > verdict.wait:
+            return Verdict(again=False, why=CIRCUIT_OPEN)
+        if quota is None:
+            return verdict
+        cost = quota.spend(throttled=verdict.why == "throttled")
+        if cost is None:
+            return Verdict(again=False, why=QUOTA)
+        self._spent = quota, cost
+        self._tell_quota(quota)
+        return verdict
 
     def _retried(self, first: Outcome) -> Outcome:
         """Go on after a first failure, until an attempt is not to be repeated."""
@@ -724,6 +836,7 @@ class Call:
     def _before_sleep(self, outcome: Outcome) -> None:
         verdict = outcome.verdict
         assert verdict is not None  # noqa: S101 - it says to go again
+        self._failed_before = outcome
         self._waited += verdict.wait
         self._telemetry.record(
             events.RetryScheduled(
@@ -787,11 +900,24 @@ _NOTES = {
         "Not sent again, because the server asks to wait longer than max_retry_after or the "
         "deadline allow."
     ),
+    QUOTA: (
+        "Not sent again, because the retry quota of this host is used up: too much fails "
+        "(Policy(quota=...))."
+    ),
+    CIRCUIT_OPEN: (
+        "Not sent again, because the circuit of this host is open: too much fails "
+        "(Policy(breaker=...))."
+    ),
+    LIMIT: (
+        "Not sent again, because as many calls to this host as may be were in flight until the "
+        "deadline (Policy(limit=...))."
+    ),
 }
 """Why a request was not sent again, where that is not plain from the error."""
 
 
 def _note(error: SleepwalkerException, why: str) -> None:
+    error.not_retried = why or None
     if why in _NOTES:
         error.add_note(_NOTES[why])
 

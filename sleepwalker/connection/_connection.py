@@ -25,9 +25,10 @@ from sleepwalker.observability import redaction as _redaction
 from sleepwalker.observability import telemetry as _telemetry
 from sleepwalker.resilience.clock import SYSTEM, Clock
 from sleepwalker.resilience.deadline import seconds_of
+from sleepwalker.resilience.hosts import HostStates, Safeguards
 from sleepwalker.resilience.policy import Policy
 
-from . import _forks, _headers, _json, _urls
+from . import _admission, _forks, _headers, _json, _urls
 from ._call import LONGEST_URL, Call, Options
 from ._timeouts import Timeout
 from ._wire import IDLE, Session
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from sleepwalker.observability.events import Instrument, Pool
     from sleepwalker.observability.redaction import Redaction
     from sleepwalker.observability.telemetry import Telemetry
+
+    from ._hop import Hop
 
 DEFAULT_POLICY = Policy()
 """The policy of everyone who was given none."""
@@ -160,6 +163,9 @@ class Connection:
                 clock=self._clock,
             )
         self._inherited_policy: Policy | None = None
+        self._chosen_states: HostStates | None = None
+        self._guarded: tuple[Policy, Safeguards] | None = None
+        """What stands around calls to our own origin, under the policy that was used last."""
         self._pool_name: Pool | None = None
         self._holders = 0
         """How many pools hold this connection."""
@@ -274,6 +280,9 @@ class Connection:
         state = f"{self._in_flight} in flight" if self._in_flight else "idle"
         if self._retired:
             state = "closing, " + state if self._in_flight else "closed"
+        if self._guarded is not None:
+            _, guards = self._guarded
+            state += f"; {guards.told()}" if guards.told() else ""
         return f"<Connection {self._base.shown(self._redaction)} auth={self._label} {state}>"
 
     # --- requests ----------------------------------------------------------------------------
@@ -463,6 +472,35 @@ class Connection:
             self._warned_of_plaintext = True
             self._telemetry.record(events.PlaintextAuth(self._pool))
 
+    # --- what stands around attempts ---------------------------------------------------------
+
+    @property
+    def _states(self) -> HostStates:
+        """Our manager's, or those of the one whose hook uses us; our own if there is none."""
+        chosen = self._chosen_states
+        if chosen is None:
+            with self._lock:
+                chosen = self._chosen_states
+                if chosen is None:
+                    chosen = _admission.ambient()
+                    if chosen is None:
+                        chosen = HostStates(clock=self._clock, random=self._random)
+                        _forks.enlist(chosen)
+                    self._chosen_states = chosen
+        return chosen
+
+    def _safeguards(self, hop: Hop, policy: Policy) -> Safeguards:
+        """The quota, breaker and limit of a hop's host under a policy."""
+        if not hop.own:
+            return self._states.of(str(hop.origin), policy)
+        known = self._guarded
+        if known is not None and known[0] is policy:
+            return known[1]
+        base = self._base
+        found = self._states.of(base.canonical, policy, shown=base.shown(self._redaction))
+        self._guarded = policy, found
+        return found
+
     # --- telemetry ---------------------------------------------------------------------------
 
     @property
@@ -499,6 +537,7 @@ class Connection:
         telemetry: Telemetry,
         policy: Policy | None,
         pool: Pool,
+        states: HostStates,
         on_request_end: weakref.WeakMethod[Any],
     ) -> None:
         """Take what a manager gives to connections that have none of their own."""
@@ -510,6 +549,7 @@ class Connection:
             return
         self._on_request_end = on_request_end
         self._inherited_policy = policy
+        self._chosen_states, self._guarded = states, None
         if not self._given_instruments:
             self._chosen_telemetry = telemetry
             self._pool_name = pool

@@ -28,9 +28,9 @@ from sleepwalker.exceptions import (
 from sleepwalker.observability import events, names
 from sleepwalker.observability import telemetry as _telemetry
 from sleepwalker.observability.redaction import causes
-from sleepwalker.resilience.retry import FINAL, Failure, Repeatable, Verdict, decide
+from sleepwalker.resilience.retry import FINAL, QUOTA, Failure, Repeatable, Verdict, decide
 
-from . import _urls
+from . import _admission, _urls
 from ._connection import Connection
 from ._errors import is_final_tls
 from ._retrying import retried
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from sleepwalker.observability.telemetry import Telemetry
     from sleepwalker.resilience.clock import Clock
     from sleepwalker.resilience.deadline import Deadline
+    from sleepwalker.resilience.hosts import HostStates
     from sleepwalker.resilience.policy import Policy
 
     from ._pools import Naming
@@ -166,6 +167,7 @@ class HookRun:
         *,
         naming: Naming,
         telemetry: Telemetry,
+        states: HostStates,
         policy: Policy,
         deadline: Deadline,
         clock: Clock,
@@ -174,6 +176,7 @@ class HookRun:
         self._hook, self._host, self._auth = hook, host, auth
         self._naming, self._telemetry = naming, telemetry
         self._policy, self._deadline = policy, deadline
+        self._states = states
         self._clock, self._random = clock, random
         self._attempts = 0
         # What the caller of `find` was handling already is no cause of what a hook raises.
@@ -210,7 +213,7 @@ class HookRun:
         started = self._clock.monotonic()
         connection, error, outcome = None, None, "failed"
         try:
-            with _telemetry.entered(self._telemetry):
+            with _telemetry.entered(self._telemetry), _admission.shared(self._states):
                 connection = self._hook.connect(self._host, self._auth)
         except Exception as raised:  # noqa: BLE001 - whatever a hook raises means that it failed
             error = raised
@@ -267,13 +270,19 @@ class HookRun:
             retry_after=getattr(error, "retry_after", None) if is_ours else None,
         )
         # A hook that establishes a connection may be asked again by its very contract.
-        return decide(
+        verdict = decide(
             failure,
             Repeatable(method="GET", idempotent=True),
             self._policy,
             remaining=self._deadline.remaining(),
             random=self._random,
         )
+        quota = self._states.of(self._naming.key_of_host, self._policy).quota
+        if verdict.again and quota is not None:
+            throttled = verdict.why == "throttled"
+            if quota.spend(throttled=throttled) is None:
+                return Verdict(again=False, why=QUOTA)
+        return verdict
 
 
 class _Answer(NamedTuple):

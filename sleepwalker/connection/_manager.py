@@ -31,12 +31,14 @@ from sleepwalker.exceptions import (
     EstablishmentError,
     HookError,
     ReentrantFindError,
+    SleepwalkerException,
 )
 from sleepwalker.observability import events, names
 from sleepwalker.observability import telemetry as _telemetry
 from sleepwalker.observability.redaction import all_forms, stand_in_by_type
 from sleepwalker.resilience import deadline as _deadline
 from sleepwalker.resilience.deadline import Deadline, seconds_of
+from sleepwalker.resilience.hosts import HostStates
 
 from . import _forks, _hook, _urls
 from ._connection import (
@@ -65,6 +67,8 @@ SWEPT = 256
 """Connections: how many are looked at for idle sockets at a time."""
 PUBLISH = 1.0
 """Seconds: hits are counted at once and told at least this often while there are finds."""
+SHOWN = 5
+"""Hosts whose quota, breaker or limit is not at rest: how many a `repr` shows."""
 PRUNINGS = 4
 """How often, at least, pools are looked at in the time after which they count as idle."""
 
@@ -162,6 +166,8 @@ class ConnectionManager:
             buckets=buckets,
             clock=self._clock,
         )
+        self._states = HostStates(clock=self._clock, random=self._random)
+        """The quotas, breakers and limits of hosts, which outlive the pools."""
         # Re-entrant: a signal handler that makes a call may run in the middle of a locked section.
         self._lock = threading.RLock()
         self._housekeeping = False
@@ -186,6 +192,7 @@ class ConnectionManager:
         self._dirty: list[Entry] = []
         """Pools that were hit since hits were told last."""
         _forks.enlist(self)
+        _forks.enlist(self._states)
 
     # --- hooks and connections ---------------------------------------------------------------
 
@@ -459,6 +466,7 @@ class ConnectionManager:
                 key.auth,
                 naming=naming,
                 telemetry=self._telemetry,
+                states=self._states,
                 policy=self.policy,
                 deadline=deadline,
                 clock=self._clock,
@@ -512,6 +520,9 @@ class ConnectionManager:
         failure = EstablishmentError(
             f"no connection to {key}: {told}", outcomes=shown, elapsed=elapsed
         )
+        last = outcomes[-1].error if outcomes else None
+        if isinstance(last, SleepwalkerException):
+            failure.retry_after = last.retry_after
         failure.__cause__ = next((o.error for o in reversed(shown) if o.error is not None), None)
         return failure
 
@@ -862,7 +873,13 @@ class ConnectionManager:
 
     def _adopted(self, entry: Entry) -> None:
         if is_ours(entry.conn):
-            entry.conn._adopt(self._telemetry, self._given_policy, entry.name, self._on_request_end)
+            entry.conn._adopt(
+                self._telemetry,
+                self._given_policy,
+                entry.name,
+                self._states,
+                self._on_request_end,
+            )
 
     def _tell_hits(self, entry: Entry) -> None:
         with self._lock:
@@ -872,7 +889,11 @@ class ConnectionManager:
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._pools)} pools, {len(self._hooks)} hooks"
-        return f"<ConnectionManager {state}>"
+        troubled = self._states.troubled()
+        told = "".join(f"; {each}" for each in troubled[:SHOWN])
+        if len(troubled) > SHOWN:
+            told += f"; and {len(troubled) - SHOWN} hosts more"
+        return f"<ConnectionManager {state}{told}>"
 
     def _renew_in_child(self) -> None:
         """For `_forks`: new locks, and nothing under way: its threads are not in the child."""

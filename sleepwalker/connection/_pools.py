@@ -146,6 +146,12 @@ class Naming:
         return self._key.shown_host
 
     @property
+    def key_of_host(self) -> str:
+        """A text by which the host is told from others."""
+        host = self._key.canonical[0]
+        return host if isinstance(host, str) else f"{type(host).__name__} {hash(host):x}"
+
+    @property
     def auth(self) -> str:
         """The auth's label, as far as it is known."""
         return label_of(self._key.auth) if self._name is None else self._name.auth

@@ -88,6 +88,29 @@ class RequestFinished(NamedTuple):
     status: int | None
     error_type: str
     outcome_unknown: bool
+    not_retried: str | None = None
+    """Why a call that failed was not sent again, if that was a question."""
+
+
+class BreakerChanged(NamedTuple):
+    """The circuit breaker of a host changed, by a call of this pool."""
+
+    pool: Pool
+    host: str
+    """The host, and the scope if the policy names one."""
+    state: str
+    remaining: float
+    """Seconds for which it is open."""
+
+
+class RetryQuotaChanged(NamedTuple):
+    """The retry quota of a host changed, by a call of this pool."""
+
+    pool: Pool
+    host: str
+    """The host, and the scope if the policy names one."""
+    tokens: int
+    """How many are left."""
 
 
 class LookedUp(NamedTuple):
@@ -180,6 +203,8 @@ Event = (
     | RetryScheduled
     | Redirected
     | RequestFinished
+    | BreakerChanged
+    | RetryQuotaChanged
     | LookedUp
     | EstablishmentAwaited
     | HookCalled

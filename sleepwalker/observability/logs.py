@@ -62,6 +62,7 @@ class Logs:
             events.RetryScheduled: self._retry_scheduled,
             events.Redirected: self._redirected,
             events.RequestFinished: self._request_finished,
+            events.BreakerChanged: self._breaker_changed,
             events.HookCalled: self._hook_called,
             events.ConnectionEstablished: self._established,
             events.ConnectionFailed: self._connection_failed,
@@ -143,6 +144,7 @@ class Logs:
             "status": event.status,
             "error_type": None if event.error_type == "none" else event.error_type,
             "outcome_unknown": event.outcome_unknown or None,
+            "not_retried": None if event.not_retried == "final" else event.not_retried,
         }
         self._log(
             level,
@@ -154,6 +156,11 @@ class Logs:
             duration=round(event.duration, 6),
             **{field: value for field, value in perhaps.items() if value is not None},
         )
+
+    def _breaker_changed(self, event: events.BreakerChanged) -> None:
+        level, name = _BREAKER[event.state]
+        perhaps = {"remaining": round(event.remaining, 3)} if event.remaining else {}
+        self._log(level, name, event.pool, breaker=event.host, **perhaps)
 
     def _retry_scheduled(self, event: events.RetryScheduled) -> None:
         self._log(
@@ -227,6 +234,14 @@ class Logs:
 
     def _event_loop_blocked(self, event: events.EventLoopBlocked) -> None:
         self._log("warning", names.EVENT_BLOCKING, event.pool)
+
+
+_BREAKER = {
+    "open": ("warning", names.EVENT_BREAKER_OPENED),
+    "half-open": ("info", names.EVENT_BREAKER_HALF_OPEN),
+    "closed": ("info", names.EVENT_BREAKER_CLOSED),
+}
+"""What is told of a breaker, and how loud."""
 
 
 def _through_stdlib(logger: Any) -> Any:

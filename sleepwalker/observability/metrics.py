@@ -67,8 +67,8 @@ class Metrics:
             self._families.append(family)
             return family
 
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            family = Gauge(name, text, labels, registry=None, multiprocess_mode="livesum")
+        def gauge(name: str, text: str, *labels: str, mode: Any = "livesum") -> Gauge:
+            family = Gauge(name, text, labels, registry=None, multiprocess_mode=mode)
             self._families.append(family)
             return family
 
@@ -99,6 +99,18 @@ class Metrics:
         )
         self._retry_wait = counter(
             names.RETRY_WAIT, "Seconds spent waiting between attempts.", *_POOL
+        )
+        self._retry_quota = gauge(
+            names.RETRY_QUOTA,
+            "Tokens that are left in the retry quota of a host.",
+            names.LABEL_HOST,
+            mode="livemin",
+        )
+        self._breaker_state = gauge(
+            names.BREAKER_STATE,
+            "The circuit breaker of a host: 0 closed, 1 half-open, 2 open.",
+            names.LABEL_HOST,
+            mode="livemax",
         )
         self._in_flight = gauge(names.IN_FLIGHT, "Logical calls under way.", *_POOL)
         self._pools = gauge(names.POOLS, "Pools that managers hold.")
@@ -133,6 +145,8 @@ class Metrics:
             events.AttemptFinished: self._attempt_finished,
             events.RetryScheduled: self._retry_scheduled,
             events.RequestFinished: self._request_finished,
+            events.BreakerChanged: self._breaker_changed,
+            events.RetryQuotaChanged: self._retry_quota_changed,
             events.LookedUp: self._looked_up,
             events.EstablishmentAwaited: self._establishment_awaited,
             events.HookCalled: self._hook_called,
@@ -279,6 +293,13 @@ class Metrics:
     def _retry_scheduled(self, event: events.RetryScheduled) -> None:
         self._child(self._retries, event.pool.series, event.reason).inc()
         self._child(self._retry_wait, event.pool.series).inc(event.wait)
+
+    def _breaker_changed(self, event: events.BreakerChanged) -> None:
+        state = names.BREAKER_STATES.index(event.state)
+        self._breaker_state.labels(event.pool.series[0]).set(state)
+
+    def _retry_quota_changed(self, event: events.RetryQuotaChanged) -> None:
+        self._retry_quota.labels(event.pool.series[0]).set(event.tokens)
 
     def _looked_up(self, event: events.LookedUp) -> None:
         self._child(self._lookups, event.pool.series, event.result).inc(event.times)

@@ -48,6 +48,8 @@ ATTEMPT_DURATION = "sleepwalker_attempt_duration_seconds"
 ATTEMPTS = "sleepwalker_attempts_total"
 RETRIES = "sleepwalker_retries_total"
 RETRY_WAIT = "sleepwalker_retry_wait_seconds_total"
+RETRY_QUOTA = "sleepwalker_retry_quota_tokens"
+BREAKER_STATE = "sleepwalker_breaker_state"
 IN_FLIGHT = "sleepwalker_requests_in_flight"
 POOLS = "sleepwalker_pools"
 POOL_LOOKUPS = "sleepwalker_pool_lookups_total"
@@ -88,6 +90,8 @@ OTHER_METHOD = "_OTHER"
 
 REQUEST_OUTCOMES = ("success", "error", "exhausted", "refused", "timeout", "cancelled")
 RETRY_REASONS = ("timeout", "connect", "protocol", "status", "throttled", "auth")
+BREAKER_STATES = ("closed", "half-open", "open")
+"""What a circuit breaker can be: 0, 1 and 2 in its metric."""
 LOOKUP_RESULTS = ("hit", "miss", "coalesced")
 EVICTION_REASONS = ("idle", "max_pools", "reset", "replaced", "closed")
 HOOK_OUTCOMES = ("connected", "declined", "failed", "timeout")
@@ -143,6 +147,9 @@ EVENT_REQUEST_REFUSED = "request.refused"
 EVENT_REQUEST_CANCELLED = "request.cancelled"
 EVENT_RETRY_SCHEDULED = "request.retry_scheduled"
 EVENT_RETRIES_EXHAUSTED = "request.retries_exhausted"
+EVENT_BREAKER_OPENED = "breaker.opened"
+EVENT_BREAKER_HALF_OPEN = "breaker.half_open"
+EVENT_BREAKER_CLOSED = "breaker.closed"
 EVENT_REDIRECTED = "request.redirected"
 EVENT_BLOCKING = "request.blocks_event_loop"
 EVENT_PLAINTEXT_AUTH = "auth.plaintext"

@@ -33,7 +33,21 @@ NOT_REWINDABLE = "body can't be rewound"
 EXHAUSTED = "exhausted"
 RETRY_AFTER_TOO_LONG = "retry-after too long"
 DEADLINE = "deadline"
-"""Why a verdict is that a request is not sent again."""
+QUOTA = "retry quota"
+CIRCUIT_OPEN = "circuit open"
+LIMIT = "concurrency limit"
+REASONS = (
+    FINAL,
+    NOT_REPEATABLE,
+    NOT_REWINDABLE,
+    EXHAUSTED,
+    RETRY_AFTER_TOO_LONG,
+    DEADLINE,
+    QUOTA,
+    CIRCUIT_OPEN,
+    LIMIT,
+)
+"""Why a request is not sent again."""
 
 THROTTLED = 429
 CONFLICT = 409

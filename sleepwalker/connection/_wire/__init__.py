@@ -20,6 +20,6 @@ Rules:
 
 from ._session import Session
 from ._sockets import IDLE
-from ._watch import Exchange, Watch, watching
+from ._watch import Exchange, Watch, current, watching
 
-__all__ = ["IDLE", "Exchange", "Session", "Watch", "watching"]
+__all__ = ["IDLE", "Exchange", "Session", "Watch", "current", "watching"]

@@ -58,6 +58,11 @@ class Here(threading.local):
 here = Here()
 
 
+def current() -> Watch | None:
+    """The call that is being sent by this thread, or `None`."""
+    return here.watch
+
+
 class watching:  # noqa: N801 - reads as the verb that it is: `with watching(call):`
     """Put the wire under a call's eyes inside a ``with`` block."""
 
