@@ -54,8 +54,8 @@ class CircuitBreaker:
     """A breaker; threads may share it.
 
     :param settings: when it opens, and for how long
-    :param clock: what time it is
-    :param random: gives numbers from 0 to 1, for the jitter
+    :param clock: what time it is; `None`: the machine's
+    :param random: gives numbers from 0 to 1, for the jitter; `None`: Python's own
     :param name: what is told of the host in errors
     """
 
@@ -80,11 +80,13 @@ class CircuitBreaker:
         self,
         settings: Breaker,
         *,
-        clock: Clock = SYSTEM,
-        random: Callable[[], float] = _random.random,
+        clock: Clock | None = None,
+        random: Callable[[], float] | None = None,
         name: str = "the host",
     ) -> None:
-        self._settings, self._clock, self._random, self._name = settings, clock, random, name
+        self._settings, self._name = settings, name
+        self._clock: Clock = SYSTEM if clock is None else clock
+        self._random = _random.random if random is None else random
         # Re-entrant: a signal handler that makes a call may run in the middle of a locked section.
         self._lock = threading.RLock()
         self._state = CLOSED

@@ -20,6 +20,12 @@ from tests.docs.pages import PAGES, prose_of, rows_below, text_of
 PAGE = "docs/guides/observability.md"
 POOL = events.Pool("https://books.example", "none", ("https://books.example", "none"))
 
+
+def _why(outcome: str) -> str | None:
+    """Why a call that ended so was not sent again."""
+    return "exhausted" if outcome in {"error", "exhausted", "timeout"} else None
+
+
 SAMPLES: dict[Any, list[Any]] = {
     events.RequestStarted: [events.RequestStarted(POOL, "GET")],
     events.AttemptFinished: [events.AttemptFinished(POOL, "GET", 1, 0.1, 200, "none")],
@@ -29,7 +35,9 @@ SAMPLES: dict[Any, list[Any]] = {
         for crosses in (True, False)
     ],
     events.RequestFinished: [
-        events.RequestFinished(POOL, "GET", "/x", outcome, 1.0, 2, 0.5, status, kind, unknown)
+        events.RequestFinished(
+            POOL, "GET", "/x", outcome, 1.0, 2, 0.5, status, kind, unknown, _why(outcome)
+        )
         for outcome, status, kind, unknown in [
             ("success", 200, "none", False),
             ("error", 404, "status", False),
@@ -40,6 +48,11 @@ SAMPLES: dict[Any, list[Any]] = {
             ("cancelled", None, "none", False),
         ]
     ],
+    events.BreakerChanged: [
+        events.BreakerChanged(POOL, "https://books.example", state, remaining)
+        for state, remaining in [("open", 5.0), ("half-open", 0.0), ("closed", 0.0)]
+    ],
+    events.RetryQuotaChanged: [events.RetryQuotaChanged(POOL, "https://books.example", 486)],
     events.LookedUp: [events.LookedUp(POOL, "hit", 1)],
     events.EstablishmentAwaited: [events.EstablishmentAwaited(POOL, 0.1)],
     events.HookCalled: [
@@ -93,7 +106,7 @@ def families() -> dict[str, tuple[str, set[str]]]:
 def test_the_metrics_on_the_page_are_those_of_the_code_with_type_and_labels() -> None:
     documented = {}
     for name, kind, labels, _ in rows_below(PAGE, "Metrics"):
-        pool = set() if "no label" in labels else {"host", "auth"}
+        pool = set() if "no label" in labels or "alone" in labels else {"host", "auth"}
         documented[code_in(name)[0]] = (kind, pool | set(code_in(labels)))
 
     assert documented == families()

@@ -26,6 +26,8 @@ ONE_OF_EACH: tuple[Event, ...] = (
     events.RequestFinished(
         POOL, "GET", "/books/{id}", "exhausted", 2.5, 3, 1.5, 503, "status", outcome_unknown=False
     ),
+    events.BreakerChanged(POOL, "https://host.example", "open", 5.0),
+    events.RetryQuotaChanged(POOL, "https://host.example", 486),
     events.LookedUp(POOL, "hit", 7),
     events.EstablishmentAwaited(POOL, 0.5),
     events.HookCalled(POOL, "Vault", 1, "failed", 0.5, "connect"),

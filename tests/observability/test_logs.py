@@ -89,6 +89,14 @@ LINES: dict[type, dict[str, Any] | None] = {
         "status": 503,
         "error_type": "status",
     },
+    events.BreakerChanged: {
+        "level": "warning",
+        "event": "breaker.opened",
+        **WHERE,
+        "breaker": "https://host.example",
+        "remaining": 5.0,
+    },
+    events.RetryQuotaChanged: None,
     events.LookedUp: None,
     events.EstablishmentAwaited: None,
     events.HookCalled: {
@@ -147,7 +155,12 @@ def test_an_event_is_one_line_or_none(event: Event) -> None:
 def test_every_name_of_a_line_is_listed() -> None:
     outcomes = [finished(outcome) for outcome in names.REQUEST_OUTCOMES]
 
-    said = {line["event"] for line in logged(*ONE_OF_EACH, *outcomes)}
+    breakers = [
+        events.BreakerChanged(POOL, "https://host.example", state, 0.0)
+        for state in names.BREAKER_STATES
+    ]
+
+    said = {line["event"] for line in logged(*ONE_OF_EACH, *outcomes, *breakers)}
 
     assert said == names.LOG_EVENTS
 
@@ -205,6 +218,31 @@ def test_an_unknown_outcome_is_said() -> None:
 @pytest.mark.parametrize("outcome", ["connected", "declined"])
 def test_a_hook_that_connected_or_declined_is_no_line_of_its_own(outcome: str) -> None:
     assert logged(events.HookCalled(POOL, "Vault", 1, outcome, 0.5, "none")) == []
+
+
+def test_a_breaker_that_is_not_open_is_told_without_a_time() -> None:
+    line, _ = logged(
+        events.BreakerChanged(POOL, "https://host.example", "half-open", 0.0),
+        events.BreakerChanged(POOL, "https://host.example", "closed", 0.0),
+    )
+
+    assert line == {
+        "level": "info",
+        "event": "breaker.half_open",
+        **WHERE,
+        "breaker": "https://host.example",
+    }
+
+
+def test_why_a_call_was_not_sent_again_is_told_where_that_was_a_question() -> None:
+    asked = finished("error", status=503, error_type="status")
+
+    quota, final = logged(
+        asked._replace(not_retried="retry quota"), asked._replace(not_retried="final")
+    )
+
+    assert quota["not_retried"] == "retry quota"
+    assert "not_retried" not in final
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,11 @@ def of(name: str, **labels: str) -> str:
     return sample(name, **LABELS, **labels)
 
 
+def of_host(name: str) -> str:
+    """Name a sample of the pool's host."""
+    return sample(name, host=LABELS["host"])
+
+
 # What each event moves
 
 
@@ -201,6 +206,18 @@ def test_calls_of_hooks_are_timed_under_their_outcome(
             events.ConnectionFailed(POOL, 2, 0.5, "tls"),
             {of(names.CONNECT_FAILURES, error_type="tls"): 1.0},
         ),
+        (
+            events.BreakerChanged(POOL, "https://host.example", "half-open", 0.0),
+            {of_host(names.BREAKER_STATE): 1.0},
+        ),
+        (
+            events.BreakerChanged(POOL, "https://host.example", "open", 5.0),
+            {of_host(names.BREAKER_STATE): 2.0},
+        ),
+        (
+            events.RetryQuotaChanged(POOL, "https://host.example", 486),
+            {of_host(names.RETRY_QUOTA): 486.0},
+        ),
         (events.PoolsChanged(3), {names.POOLS: 3.0}),
         (events.PoolsChanged(-1), {names.POOLS: -1.0}),
         (events.PoolEvicted(POOL, "idle"), {of(names.POOL_EVICTIONS, reason="idle"): 1.0}),
@@ -245,7 +262,11 @@ def test_every_family_of_pools_has_the_pools_labels(registry: CollectorRegistry)
         if not {"host", "auth"} <= set(one.labels)
     }
 
-    assert {name for name in without if not name.endswith("_created")} == set(WITHOUT_LABELS)
+    of_hosts = {names.BREAKER_STATE, names.RETRY_QUOTA}
+    assert {name for name in without if not name.endswith("_created")} == {
+        *WITHOUT_LABELS,
+        *of_hosts,
+    }
 
 
 # Labels
