@@ -5,7 +5,9 @@ Rules:
 1. A body in memory can be sent again; a file-like one when it can be wound back to where it was;
    an iterator can't, once it was begun.
 2. A body that can't be wound back is never sent again, and never sent in part.
-3. What the caller's own iterator raises while it is sent is known as the caller's.
+3. A body that is not as long as its `Content-Length` says never arrives whole: what is missing
+   would be taken from the next request on the socket, and what is too much for one.
+4. What the caller's own iterator or file raises while it is sent is known as the caller's.
 """
 
 from __future__ import annotations
@@ -15,9 +17,12 @@ from typing import TYPE_CHECKING, Any
 from sleepwalker.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import requests
+
+BLOCK = 64 * 1024
+"""Bytes: how much of a file is read at once."""
 
 
 class _Parts:
@@ -73,6 +78,92 @@ def _is_in_memory(source: object) -> bool:
         )
         raise ConfigurationError(msg)
     return True
+
+
+def as_announced(
+    body: Any, headers: Mapping[str, Any] | None, failed: Callable[[Exception], None] | None
+) -> Any:
+    """A body for the wire: what it was, held to its `Content-Length` where that can be wrong.
+
+    :param failed: told what reading it raises
+    """
+    if body is None or isinstance(body, bytes | str):
+        return body
+    text = str((headers or {}).get("Content-Length", ""))
+    announced = int(text) if text.isascii() and text.isdecimal() else None
+    if hasattr(body, "read"):
+        return _Announced(_blocks(body), announced, failed)
+    return body if announced is None else _Announced(_items(body), announced, failed)
+
+
+def _blocks(file: Any) -> Iterator[Any]:
+    """What a file gives, from where it is."""
+    while True:
+        block = file.read(BLOCK)
+        if block is None:
+            # Lower layers would take it for the end.
+            msg = "the body's file has nothing to be read yet: it must be one that waits (blocking)"
+            raise ConfigurationError(msg)
+        if not block:
+            return
+        yield block
+
+
+def _items(body: Any) -> Iterator[Any]:
+    """What anything else gives: itself, if it is in memory."""
+    return iter((body,) if _is_in_memory(body) else body)
+
+
+class _Announced:
+    """The parts of a body, once, counted against its length.
+
+    The part that completes it is held back until it is known to be the last, so that a body that is
+    too long never looks complete either.
+    """
+
+    def __init__(
+        self, parts: Iterator[Any], length: int | None, failed: Callable[[Exception], None] | None
+    ) -> None:
+        self._parts = parts
+        self._length = length
+        self._failed = failed
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            yield from self._counted() if self._length is not None else map(_as_bytes, self._parts)
+        except Exception as error:
+            if self._failed is not None:
+                self._failed(error)
+            raise
+
+    def _counted(self) -> Iterator[Any]:
+        length, sent, last = self._length or 0, 0, None
+        for part in map(_as_bytes, self._parts):
+            sent += memoryview(part).nbytes
+            if sent > length:
+                msg = (
+                    f"the body has more than the {length} bytes that it was to have: it has grown, "
+                    "it is text that is longer as bytes, or its len() is not in bytes"
+                )
+                raise ConfigurationError(msg)
+            if sent < length:
+                yield part
+            elif part:
+                last = part
+        if sent < length:
+            msg = (
+                f"the body ended after {sent} of the {length} bytes that it was to have: it has "
+                "shrunk, it is text that is shorter as bytes, or its len() is not in bytes"
+            )
+            raise ConfigurationError(msg)
+        if last is not None:
+            yield last
+
+
+def _as_bytes(part: Any) -> Any:
+    """A part of a body as it is written; text is UTF-8 under every version of urllib3."""
+    part = _checked_part(part)
+    return part.encode() if isinstance(part, str) else part or b""
 
 
 class Body:

@@ -226,7 +226,7 @@ class Call:
                     self._arguments,
                     idempotency_key=self._options.idempotency_key,
                     key_header=self._policy.idempotency_header,
-                    caller_failed=self._caller_failed,
+                    caller_failed=self.body_failed,
                 )
                 first = self._step()
                 last = first if first.verdict is None else self._retried(first)
@@ -572,9 +572,6 @@ class Call:
         if self._attempt is not None and self._attempt.response is not None:
             self._attempt.response.close()
 
-    def _caller_failed(self, error: Exception) -> None:
-        self._callers_own = error
-
     def _callers_hook(self, hook: Callable[..., Any]) -> Callable[..., Any]:
         """A response hook whose errors are known as the caller's own."""
 
@@ -731,6 +728,10 @@ class Call:
         """The headers of an answer are here."""
         assert self._attempt is not None  # noqa: S101 - as above
         self._attempt.response = response
+
+    def body_failed(self, error: Exception) -> None:
+        """What the caller's own body raised."""
+        self._callers_own = error
 
     # --- redirects ---------------------------------------------------------------------------
 

@@ -25,11 +25,15 @@ _VALUE = re.compile(r"[^\x00\r\n]*")
 def checked_method(method: object) -> str:
     """The method in upper case.
 
-    :raises ConfigurationError: when it is no HTTP method
+    :raises ConfigurationError: when it is no HTTP method, or CONNECT, after which a socket carries
+        requests no more
     """
     if not isinstance(method, str) or not _TOKEN.fullmatch(method):
         given = "text with other characters" if isinstance(method, str) else type(method).__name__
         msg = f"method must be a name such as 'GET', not {given}"
+        raise ConfigurationError(msg)
+    if method.upper() == "CONNECT":
+        msg = "method CONNECT is for proxies, and made by itself: set them in session.proxies"
         raise ConfigurationError(msg)
     return method.upper()
 

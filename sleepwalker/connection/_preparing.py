@@ -114,12 +114,19 @@ def _add_key(headers: CaseInsensitiveDict[Any], name: str, key: str | bool | Non
 
 
 def _check_framing(made: requests.PreparedRequest) -> None:
-    """Raise for a body whose end a server could see in two places (RFC 9112, section 6.2)."""
+    """Raise for a body whose end a server could see in two places (RFC 9112, section 6.2).
+
+    Or at the end of the next request, because there is none.
+    """
     if "Transfer-Encoding" in made.headers and "Content-Length" in made.headers:
         msg = (
             "Content-Length and Transfer-Encoding exclude each other: leave both to us (an "
             "iterator is sent in chunks, anything else with its length)"
         )
+        raise HeaderError(msg)
+    length = made.headers.get("Content-Length")
+    if made.body is None and length is not None and str(length).strip() != "0":
+        msg = "Content-Length announces a body, and there is none: leave it to us"
         raise HeaderError(msg)
 
 

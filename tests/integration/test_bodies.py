@@ -10,6 +10,7 @@ import io
 import os
 import tempfile
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
@@ -378,6 +379,280 @@ def test_a_redirect_that_drops_the_body_needs_no_stream_again(
     Client(server).conn.request("POST", "/books", data=stream)
     assert lines(server) == ["POST /books", "GET /made", "GET /made"]
     assert bodies(server) == [WHOLE, b"", b""]
+
+
+# --- a body that is not as long as it was to be ---------------------------------------------------
+
+
+class Changing(io.BytesIO):
+    """A file that is changed when it has been read so often."""
+
+    def __init__(self, data: bytes, change: Callable[[io.BytesIO], object], *, at: int = 1) -> None:
+        super().__init__(data)
+        self._reads = 0
+        self._change = change
+        self._at = at
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read, and change before."""
+        self._reads += 1
+        if self._reads == self._at:
+            self._change(self)
+        return super().read(size)
+
+
+def grow(file: io.BytesIO) -> None:
+    """Write something at the end that looks like a request, as a log that is written to may."""
+    position = file.tell()
+    file.seek(0, io.SEEK_END)
+    file.write(b"DELETE /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+    file.seek(position)
+
+
+def shrink(file: io.BytesIO) -> None:
+    """Cut it off."""
+    file.truncate(4321)
+
+
+class Counted:
+    """Parts, with a `len` that may be anything: that of its parts, for instance."""
+
+    def __init__(self, length: int, *parts: Any) -> None:
+        self._length = length
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._parts)
+
+
+def text_file(text: str, encoding: str = "utf-8", newline: str | None = None) -> Any:
+    """A file on the disk that is read as text."""
+    file = tempfile.TemporaryFile("w+", encoding=encoding, newline="")  # noqa: SIM115 - as above
+    file.write(text)
+    file.seek(0)
+    file.reconfigure(newline=newline)
+    return file
+
+
+MISCOUNTED: Final[dict[str, Callable[[], Any]]] = {
+    "a file that grows": lambda: Changing(WHOLE, grow),
+    "a large file that grows": lambda: Changing(LARGE, grow, at=5),
+    "a file that shrinks": lambda: Changing(WHOLE, shrink),
+    "a large file that shrinks": lambda: Changing(LARGE, lambda file: file.truncate(), at=5),
+    "text in memory that is longer as bytes": lambda: io.StringIO("Bücher" * 100),
+    "a deque": lambda: deque([b"abc", b"DELETE /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"]),
+    "a len that is too small": lambda: Counted(2, b"abc", b"def"),
+    "a len that is too large": lambda: Counted(7, b"abc", b"def"),
+    "a len that is too large for nothing": lambda: Counted(7),
+    "a len of text that is longer as bytes": lambda: Counted(6, "Büch", "er"),
+}
+
+
+@pytest.mark.parametrize("make", MISCOUNTED.values(), ids=list(MISCOUNTED))
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_a_body_that_is_not_as_long_as_announced_never_arrives_as_a_whole_one(
+    server: ScriptedServer, make: Callable[[], Any], method: str
+) -> None:
+    client = Client(server)
+    with pytest.raises(exceptions.ConfigurationError, match="bytes that it was to have") as caught:
+        client.conn.request(method, "/books/1", data=make())
+    assert caught.value.attempts == 1
+    assert not caught.value.outcome_unknown
+    # What was sent of it is no part of the next request, nor one of its own.
+    client.conn.request("GET", "/next")
+    assert lines(server) == ["GET /next"]
+    assert len(server.connections) == 2
+    assert client.retries == {}
+
+
+@pytest.mark.filterwarnings("ignore::requests.exceptions.FileModeWarning")
+@pytest.mark.parametrize(
+    ("text", "encoding", "newline"),
+    [("Bücher" * 100, "latin-1", ""), ("a\r\nb" * 100, "utf-8", None)],
+    ids=["another encoding", "line ends that are translated"],
+)
+def test_a_text_file_whose_text_has_another_length_than_the_file_is_refused(
+    server: ScriptedServer, text: str, encoding: str, newline: str | None
+) -> None:
+    client = Client(server)
+    with (
+        text_file(text, encoding, newline) as file,
+        pytest.raises(exceptions.ConfigurationError, match="bytes that it was to have"),
+    ):
+        client.conn.request("PUT", "/books/1", data=file)
+    client.conn.request("GET", "/next")
+    assert lines(server) == ["GET /next"]
+
+
+@pytest.mark.filterwarnings("ignore::requests.exceptions.FileModeWarning")
+def test_text_of_the_same_length_is_sent_as_utf_8_every_time(server: ScriptedServer) -> None:
+    server.script(respond(503), respond(503))
+    client = Client(server)
+    with text_file("Bücher") as file:
+        client.conn.request("PUT", "/books/1", data=file)
+    client.conn.request("PUT", "/books/2", data=io.StringIO("books"))
+    assert bodies(server) == ["Bücher".encode()] * 3 + [b"books"]
+
+
+@pytest.mark.parametrize("change", [grow, shrink])
+def test_a_file_that_changes_its_length_between_attempts_is_not_sent_again(
+    server: ScriptedServer, change: Callable[[io.BytesIO], None]
+) -> None:
+    server.script(reset_after_reading())
+    file, client = at(0), Client(server)
+    client.clock.at_next_sleep(lambda: change(file))
+    with pytest.raises(exceptions.ConfigurationError) as caught:
+        client.conn.request("PUT", "/books/1", data=file)
+    client.conn.request("GET", "/next")
+    assert lines(server) == ["PUT /books/1", "GET /next"]
+    assert bodies(server)[0] == WHOLE
+    assert caught.value.attempts == 2
+    # That of the first attempt.
+    assert caught.value.outcome_unknown
+
+
+def test_memory_that_changes_its_length_between_attempts_is_not_sent_again(
+    server: ScriptedServer,
+) -> None:
+    server.script(respond(503))
+    body, client = bytearray(WHOLE), Client(server)
+    client.clock.at_next_sleep(lambda: body.extend(b"more"))
+    with pytest.raises(exceptions.ConfigurationError, match="it has grown"):
+        client.conn.request("PUT", "/books/1", data=body)
+    assert bodies(server) == [WHOLE]
+
+
+def test_a_file_that_changes_while_it_is_sent_again_after_a_redirect_is_an_error(
+    server: ScriptedServer,
+) -> None:
+    server.script(redirect(307, "/other"))
+    client = Client(server)
+    with pytest.raises(exceptions.ConfigurationError):
+        client.conn.request("PUT", "/books/1", data=Changing(WHOLE, shrink, at=3))
+    assert lines(server) == ["PUT /books/1"]
+
+
+class Slowly(io.BytesIO):
+    """A file that never gives as much as it is asked for."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read a few bytes."""
+        return super().read(min(size or 7, 7) if (size or 0) >= 0 else 7)
+
+
+@pytest.mark.parametrize(
+    ("make", "meant"),
+    [
+        (lambda: Slowly(WHOLE), WHOLE),
+        (lambda: iter(()), b""),
+        (lambda: iter([b"", b"abc", b""]), b"abc"),
+        (lambda: Counted(6, b"abc", b"", b"def", b""), b"abcdef"),
+        (lambda: Counted(9, "Büch", b"er", None, memoryview(b"!!")), b"B\xc3\xbccher!!"),
+        (lambda: Counted(0, b"abc"), b"abc"),
+    ],
+    ids=["short reads", "no parts", "empty parts", "a true len", "a true len of all kinds", "none"],
+)
+def test_a_body_that_is_as_long_as_announced_arrives_whole(
+    server: ScriptedServer, make: Callable[[], Any], meant: bytes
+) -> None:
+    client = Client(server)
+    client.conn.request("PUT", "/books/1", data=make())
+    client.conn.request("GET", "/next")
+    assert lines(server) == ["PUT /books/1", "GET /next"]
+    assert bodies(server) == [meant, b""]
+    assert len(server.connections) == 1
+
+
+def test_files_of_a_form_begin_where_they_are(server: ScriptedServer) -> None:
+    server.script(reset_after_reading(), respond(503))
+    Client(server).conn.request("PUT", "/books/1", files={"book": at(len(WHOLE) - 5)})
+    first, *others = bodies(server)
+    assert b"\r\n\r\n" + WHOLE[-5:] + b"\r\n--" in first
+    assert others == [first, first]
+
+
+@pytest.mark.parametrize("data", [b"0123456789", io.BytesIO(b"0123456789"), {"a": "b" * 8}])
+def test_a_content_length_of_the_callers_gives_way_to_the_bodys(
+    server: ScriptedServer, data: Any
+) -> None:
+    Client(server).conn.request("PUT", "/books/1", data=data, headers={"Content-Length": "5"})
+    assert server.requests[0].headers.get_all("Content-Length") == ["10"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.parametrize("data", [None, b"", "", {}])
+def test_a_content_length_for_no_body_is_refused(
+    server: ScriptedServer, method: str, data: Any
+) -> None:
+    # The server would take the beginning of the next request for the body.
+    with pytest.raises(exceptions.HeaderError, match="there is none"):
+        Client(server).conn.request(method, "/", data=data, headers={"Content-Length": "5"})
+    assert server.connections == []
+
+
+def test_a_content_length_of_nothing_for_no_body_is_none_of_our_business(
+    server: ScriptedServer,
+) -> None:
+    Client(server).conn.request("DELETE", "/", headers={"Content-Length": "0"})
+    assert server.requests[0].headers.get_all("Content-Length") == ["0"]
+
+
+# --- what the body itself raises ------------------------------------------------------------------
+
+
+class Broken(io.BytesIO):
+    """A file that can be read in part."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(WHOLE)
+        self._error = error
+        self._reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read, but only once."""
+        del size
+        self._reads += 1
+        if self._reads > 1:
+            raise self._error
+        return super().read(100)
+
+
+def broken_parts(error: Exception) -> Iterator[bytes]:
+    """A generator that gives one part."""
+    yield WHOLE[:100]
+    raise error
+
+
+@pytest.mark.parametrize("make", [Broken, broken_parts])
+@pytest.mark.parametrize("mine", [OSError(5, "disk"), ConnectionResetError("mine"), KeyError("k")])
+def test_a_body_that_raises_midway_is_the_callers_own_error_and_arrives_nowhere(
+    server: ScriptedServer, make: Callable[[Exception], Any], mine: Exception
+) -> None:
+    client = Client(server)
+    with pytest.raises(type(mine)) as caught:
+        client.conn.request("PUT", "/books/1", data=make(mine))
+    assert caught.value is mine
+    client.conn.request("GET", "/next")
+    assert lines(server) == ["GET /next"]
+    assert client.retries == {}
+    assert client.in_flight == 0
+
+
+def test_a_pipe_that_does_not_wait_is_refused_rather_than_cut_off(server: ScriptedServer) -> None:
+    # "Nothing yet" looks like the end to whoever does not know the difference.
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with os.fdopen(reading, "rb", buffering=0) as file, os.fdopen(writing, "wb") as end:
+        end.write(b"half")
+        end.flush()
+        client = Client(server)
+        with pytest.raises(exceptions.ConfigurationError, match="blocking"):
+            client.conn.request("PUT", "/books/1", data=file)
+    client.conn.request("GET", "/next")
+    assert lines(server) == ["GET /next"]
 
 
 # --- what went wrong with the file ----------------------------------------------------------------

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from sleepwalker.connection._body import as_announced
+
 from ._sockets import PlainSocket, TLSSocket
+from ._watch import here
 
 
 class _Queue(queue.LifoQueue[Any]):
@@ -36,6 +39,13 @@ class Pool:
     if TYPE_CHECKING:
 
         def close(self) -> None: ...
+
+    def urlopen(
+        self, method: str, url: str, body: Any = None, headers: Any = None, *args: Any, **kw: Any
+    ) -> Any:
+        watch = here.watch
+        body = as_announced(body, headers, watch.body_failed if watch is not None else None)
+        return super().urlopen(method, url, body, headers, *args, **kw)  # type: ignore[misc]
 
     def drop_stale(self) -> None:
         """Close the idle sockets that would not be used again."""

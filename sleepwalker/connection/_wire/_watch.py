@@ -48,6 +48,9 @@ class Watch(Protocol):
     def after_exchange(self, response: requests.Response) -> None:
         """The headers of an answer are here."""
 
+    def body_failed(self, error: Exception) -> None:
+        """The caller's body could not be read while it was sent."""
+
 
 class Here(threading.local):
     """The call that is being sent by this thread."""
