@@ -201,6 +201,7 @@ class SleepwalkerException(Exception):
             "request",
             "response",
             "retry_after",
+            "transient",
         }
     )
     """The attributes that a pickle keeps, beside those of the other classes it is of."""
@@ -436,7 +437,7 @@ class CertificateError(TLSError):
 
 
 class ProxyError(TransportError, requests.exceptions.ProxyError):
-    """The proxy could not be reached or refused."""
+    """The proxy could not be reached or refused; not `transient` when it answered 407 or the like."""
 
     error_type = "proxy"
 

@@ -745,6 +745,7 @@ class Call:
                 self._history,
                 self._without_secrets,
             )
+        reached = self._hop.reached
         try:
             location = self._redirects.location(self._hop, response, self._what())
             if location is None:
@@ -757,7 +758,10 @@ class Call:
             self._discard(response)
             raise
         self._discard(response)
-        if response.status_code not in SAME_AGAIN:
+        if response.status_code in SAME_AGAIN:
+            # What an earlier attempt under the same key left there may be in the way here.
+            self._hop.reached = reached
+        else:
             # The server has answered: what may have been lost before is not what this goes on from.
             self._lost = False
         return True

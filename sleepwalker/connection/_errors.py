@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ _HARMLESS = ("IncompleteRead(", "Remote end closed", "more than ")
 """What errors of http.client begin with that don't quote the server's bytes."""
 _QUOTING = (ValueError, http.client.BadStatusLine, http.client.LineTooLong)
 """Errors that quote the server's bytes, and cut them off anywhere."""
+_FINAL_FOR_TUNNELS = re.compile(r"Tunnel connection failed: 4(?!08|29)\d\d\b")
+"""What http.client says of a proxy that refuses a tunnel for good."""
 _PEM = frozenset({"PEM", "X509"})
 """OpenSSL's libraries that complain of files, and not of the peer."""
 
@@ -148,7 +151,11 @@ def _from_connecting(
 ) -> ours.SleepwalkerException | None:
     """Failures on the way to a connection: the proxy, the name, TCP, the handshake."""
     if _first(chain, u3.ProxyError, rq.ProxyError):
-        return ours.ProxyError(f"{what}: the proxy failed: {_reason(chain)}")
+        reason = _reason(chain)
+        failed = ours.ProxyError(f"{what}: the proxy failed: {reason}")
+        # The same credentials are wrong the next time too, and may lock an account.
+        failed.transient = not _FINAL_FOR_TUNNELS.match(reason)
+        return failed
     if _first(chain, u3.NameResolutionError, socket.gaierror):
         return ours.ConnectError(
             f"{what}: the host name can't be resolved: {_reason(chain)}", error_type="resolution"

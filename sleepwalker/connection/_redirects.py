@@ -8,7 +8,7 @@ Rules:
    one). A connection that is anonymous on purpose stays anonymous. Otherwise: an error.
 3. A body crosses only to where credentials are registered: to register is to vouch.
 4. https never becomes http.
-5. Methods change as `requests` and browsers change them.
+5. Methods change as `requests` and browsers change them; body and idempotency key go with them.
 """
 
 from __future__ import annotations
@@ -76,8 +76,13 @@ class Redirects:
     def location(self, hop: Hop, response: requests.Response, what: str) -> str | None:
         """Where an answer redirects to; `None` if it doesn't.
 
-        :raises RedirectError: when that is not even text
+        :raises RedirectError: when that is not even text, or more than one
         """
+        given = getattr(response.raw, "headers", None)
+        if hasattr(given, "getlist") and len(given.getlist("Location")) > 1:
+            # As one header it would be a URL that nobody meant.
+            msg = f"{what}: redirected to several places at once"
+            raise RedirectError(msg)
         try:
             return hop.session.get_redirect_target(response) or None
         except UnicodeError:
@@ -98,7 +103,9 @@ class Redirects:
         if hop.own:
             self._own_auth = hop.auth
         url, origin = self._resolve(hop, location, what)
-        request = _redirected(hop.prepared, response.status_code, url)
+        request = _redirected(
+            hop.prepared, response.status_code, url, self._policy.idempotency_header
+        )
         crosses = origin != hop.origin
         if crosses or not hop.own:
             made = self._crossing(hop, request, origin, what)
@@ -213,14 +220,17 @@ class Redirects:
 
 
 def _redirected(
-    before: requests.PreparedRequest, status: int, url: str
+    before: requests.PreparedRequest, status: int, url: str, key_header: str
 ) -> requests.PreparedRequest:
-    """The request that a redirect makes of another: method, URL, and body if it stays."""
+    """The request that a redirect makes of another: method, URL, and body if it stays.
+
+    :param key_header: the header of an idempotency key, which is that of one request only
+    """
     request = before.copy()
     request.method, request.url = _method(status, before.method or ""), url
     if request.method != before.method:
         request.body = None
-        for name in OF_BODY:
+        for name in (*OF_BODY, key_header):
             request.headers.pop(name, None)
     request.headers.pop("Cookie", None)
     return request
