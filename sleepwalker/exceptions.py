@@ -437,7 +437,7 @@ class CertificateError(TLSError):
 
 
 class ProxyError(TransportError, requests.exceptions.ProxyError):
-    """The proxy could not be reached or refused; not `transient` when it answered 407 or the like."""
+    """The proxy could not be reached, or refused; one that answered 407 or the like is final."""
 
     error_type = "proxy"
 

@@ -706,8 +706,7 @@ class Call:
         if not self._hop.body.rewindable:
             # It would go out empty, and the server would take it for the whole.
             raise _StopReplay(attempt.response)
-        if None in request.headers.values():
-            # An answer to a challenge that could not be made (Digest with an unknown algorithm).
+        if not _callers.answers_challenge(self._hop.auth, request, attempt.request):
             raise _StopReplay(attempt.response)
         self._record_auth_retry(attempt)
         self._end_attempt("none")

@@ -15,6 +15,7 @@ from urllib.parse import unquote_plus, urlsplit
 
 import requests
 import urllib3
+from requests.auth import HTTPDigestAuth
 
 from sleepwalker import auth as _auth
 from sleepwalker.exceptions import AuthError, SleepwalkerException
@@ -73,3 +74,19 @@ def is_of_requests_auth(error: Exception) -> bool:
     """Whether `requests`' own auth classes tripped over what a server sent."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return bool(frames) and frames[-1].f_globals["__name__"] == "requests.auth"
+
+
+def answers_challenge(
+    auth: Any, replay: requests.PreparedRequest, refused: requests.PreparedRequest
+) -> bool:
+    """Whether an auth's replay holds an answer to the challenge, if it is of `requests`' own.
+
+    Digest can't make one of an unknown algorithm or of `auth-int`: what it sends then is, depending
+    on the version, a header without a value, or what was refused.
+    """
+    if None in replay.headers.values():
+        return False
+    name = "Authorization"
+    return not isinstance(auth, HTTPDigestAuth) or (
+        replay.headers.get(name) != refused.headers.get(name)
+    )

@@ -78,7 +78,7 @@ class Redirects:
 
         :raises RedirectError: when that is not even text, or more than one
         """
-        given = getattr(response.raw, "headers", None)
+        given: Any = getattr(response.raw, "headers", None)
         if hasattr(given, "getlist") and len(given.getlist("Location")) > 1:
             # As one header it would be a URL that nobody meant.
             msg = f"{what}: redirected to several places at once"

@@ -21,7 +21,7 @@ from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 from sleepwalker import ANONYMOUS, Connection, Policy
 from sleepwalker.exceptions import HTTPUnauthorized, ReadTimeout
 from sleepwalker.testing import SkippingClock
-from tests.servers import RequireBasic, RequireDigest, respond, stall
+from tests.servers import RequireBasic, RequireDigest, reset_after_reading, respond, stall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -404,6 +404,12 @@ def test_what_a_custom_auth_raises_comes_up_as_it_is(
         'Digest nonce="7"',
         'Digest realm="books"',
         'Digest realm="books", nonce="7", algorithm=ROT13',
+        'Digest realm="books", nonce="7", qop="auth-int"',
+        'Digest realm="books", nonce="7", qop="auth-int", stale=true',
+        'Digest "',
+        "Negotiate",
+        'Basic realm="books"',
+        'Bearer error="invalid_token"',
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
@@ -420,6 +426,81 @@ def test_a_digest_challenge_that_cannot_be_met_is_the_answer(
         with response:
             assert (response.status_code, response.text) == (401, "who?")
         assert conn.in_flight == 0
+    # None was sent again without an answer to its challenge.
+    assert [r.headers.get("Authorization") for r in tls_server.requests] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "challenges",
+    [
+        ['Digest realm="test", nonce="7", qop="auth,auth-int"'],
+        ['Basic realm="books", Digest realm="test", nonce="7", qop="auth"'],
+        ['Digest realm="test", nonce="7", qop="auth", Basic realm="books"'],
+        ['Basic realm="books"', 'Digest realm="test", nonce="7", qop="auth"'],
+        ['Digest realm="test", nonce="7", qop="auth"', "Negotiate", 'Basic realm="books"'],
+    ],
+)
+def test_digest_finds_its_challenge_among_several(
+    tls_server: ScriptedServer, ca: CertificateAuthority, challenges: list[str]
+) -> None:
+    tls_server.script(respond(401, [("WWW-Authenticate", each) for each in challenges]))
+    auth = HTTPDigestAuth("user", "secret")
+    with Connection(tls_server.url, auth, verify=str(ca.bundle), registry=False) as conn:
+        conn.request("POST", "/", data=b"x")
+    first, second = (request.headers.get("Authorization") for request in tls_server.requests)
+    assert first is None
+    assert second is not None
+    assert second.startswith('Digest username="user", realm="test", nonce="7"')
+    assert "Basic" not in second
+
+
+@pytest.mark.parametrize("lost_first", [False, True])
+def test_a_stale_nonce_costs_one_dance_also_on_a_resend(
+    make_server: MakeServer, ca: CertificateAuthority, *, lost_first: bool
+) -> None:
+    guard = RequireDigest("user", "secret")
+    server = make_server(guard, tls=True)
+    auth = HTTPDigestAuth("user", "secret")
+    with Connection(server.url, auth, verify=str(ca.bundle), clock=SkippingClock()) as conn:
+        conn.request("PUT", "/", data=b"x")
+        if lost_first:
+            server.script(reset_after_reading())
+        guard.forget()
+        conn.request("PUT", "/", data=io.BytesIO(b"xyz"))
+    # A dance, a request with a nonce that was forgotten, maybe twice, and its replay.
+    assert [r.body for r in server.requests] == [b"x"] * 2 + [b"xyz"] * (3 if lost_first else 2)
+    assert len({r.headers["Authorization"] for r in server.requests[2:]}) == server.count() - 2
+
+
+def test_a_stale_nonce_is_no_reason_to_send_a_stream_again(
+    make_server: MakeServer, ca: CertificateAuthority
+) -> None:
+    guard = RequireDigest("user", "secret")
+    server = make_server(guard, tls=True)
+    auth = HTTPDigestAuth("user", "secret")
+    with Connection(server.url, auth, verify=str(ca.bundle)) as conn:
+        conn.request("PUT", "/")
+        conn.request("PUT", "/", data=chunks())
+        guard.forget()
+        with pytest.raises(HTTPUnauthorized):
+            conn.request("PUT", "/", data=chunks())
+    assert [r.body for r in server.requests] == [b"", b"", b"one,two", b"one,two"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_a_401_on_a_resend_is_told_and_ends_it(
+    tls_server: ScriptedServer, ca: CertificateAuthority, method: str
+) -> None:
+    tls_server.script(reset_after_reading(), respond(401, {"WWW-Authenticate": 'Basic realm="r"'}))
+    with (
+        Connection(
+            tls_server.url, ("user", "secret"), verify=str(ca.bundle), clock=SkippingClock()
+        ) as conn,
+        pytest.raises(HTTPUnauthorized) as caught,
+    ):
+        conn.request(method, "/")
+    assert caught.value.attempts == tls_server.count() == 2
+    assert caught.value.outcome_unknown == (method == "PUT")
 
 
 def test_what_a_callers_own_auth_raises_at_a_challenge_comes_up_as_it_is(

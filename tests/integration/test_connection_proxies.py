@@ -5,6 +5,7 @@ Rule: a proxy's credentials go to the proxy and nowhere else.
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -218,8 +219,30 @@ def test_a_proxy_that_refuses_the_tunnel_is_a_proxy_error(
     error = raised.value
     assert isinstance(error, requests.exceptions.ProxyError)
     assert "407" in str(error)
+    # Wrong again, they may lock the account.
+    assert error.attempts == guarded.count() == 1
+    assert not pickle.loads(pickle.dumps(error)).transient  # noqa: S301 - our own
     assert "planted" not in f"{error!r} {error} {error.__cause__!r} {error.__cause__}"
     assert not error.outcome_unknown
+    assert tls_server.connections == []
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts"),
+    [(400, 1), (403, 1), (405, 1), (408, 3), (429, 3), (500, 3), (502, 3), (503, 3), (504, 3)],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_tunnel_is_asked_for_again_only_where_that_may_help(
+    tls_server: ScriptedServer, proxy: ForwardProxy, method: str, status: int, attempts: int
+) -> None:
+    proxy.default = respond(status, close=True)
+    with Connection(tls_server.url, ANONYMOUS, clock=SkippingClock()) as conn:
+        conn.session.proxies = {"https": proxy.url}
+        with pytest.raises(ProxyError) as raised:
+            conn.request(method, "/")
+
+    assert raised.value.attempts == proxy.count() == attempts
+    assert not raised.value.outcome_unknown
     assert tls_server.connections == []
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import ssl
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
@@ -84,30 +85,40 @@ FOLLOWED: Final = {
     (301, "PUT"): "PUT",
     (301, "PATCH"): "PATCH",
     (301, "DELETE"): "DELETE",
+    (301, "OPTIONS"): "OPTIONS",
+    (301, "PURGE"): "PURGE",
     (302, "GET"): "GET",
     (302, "HEAD"): "HEAD",
     (302, "POST"): "GET",
     (302, "PUT"): "GET",
     (302, "PATCH"): "GET",
     (302, "DELETE"): "GET",
+    (302, "OPTIONS"): "GET",
+    (302, "PURGE"): "GET",
     (303, "GET"): "GET",
     (303, "HEAD"): "HEAD",
     (303, "POST"): "GET",
     (303, "PUT"): "GET",
     (303, "PATCH"): "GET",
     (303, "DELETE"): "GET",
+    (303, "OPTIONS"): "GET",
+    (303, "PURGE"): "GET",
     (307, "GET"): "GET",
     (307, "HEAD"): "HEAD",
     (307, "POST"): "POST",
     (307, "PUT"): "PUT",
     (307, "PATCH"): "PATCH",
     (307, "DELETE"): "DELETE",
+    (307, "OPTIONS"): "OPTIONS",
+    (307, "PURGE"): "PURGE",
     (308, "GET"): "GET",
     (308, "HEAD"): "HEAD",
     (308, "POST"): "POST",
     (308, "PUT"): "PUT",
     (308, "PATCH"): "PATCH",
     (308, "DELETE"): "DELETE",
+    (308, "OPTIONS"): "OPTIONS",
+    (308, "PURGE"): "PURGE",
 }
 
 
@@ -133,6 +144,50 @@ def test_methods_and_bodies_change_as_they_do_in_requests(
     elif status != 301:
         assert theirs.body == ours.body
     assert client.retries == {}
+
+
+@pytest.mark.parametrize("status", sorted({status for status, _ in FOLLOWED}))
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("idempotent", [True, None])
+def test_a_key_goes_with_the_request_that_it_was_given_to_and_no_other(
+    server: ScriptedServer, status: int, method: str, *, idempotent: bool | None
+) -> None:
+    # A server that keeps answers by key would answer the other request with this redirect.
+    server.script(redirect(status, "/new"))
+    Client(server).conn.request(
+        method, "/old", data=BODY, idempotency_key="k", idempotent=idempotent
+    )
+    kept = FOLLOWED[status, method] == method
+    assert keys(server) == ["k", "k" if kept else None]
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_conflict_behind_a_redirect_is_of_a_resend_when_what_was_lost_came_before(
+    server: ScriptedServer, status: int
+) -> None:
+    server.script(reset_after_reading(), redirect(status, "/new"), respond(409))
+    client = Client(server)
+    client.conn.request("POST", "/old", data=BODY, idempotency_key="k")
+    assert lines(server) == ["POST /old", "POST /old", "POST /new", "POST /new"]
+    assert keys(server) == ["k"] * 4
+    assert client.retries == {"protocol": 1, "throttled": 1}
+
+
+def test_a_conflict_behind_a_redirect_is_at_first_when_nothing_was_lost(
+    server: ScriptedServer,
+) -> None:
+    server.script(redirect(307, "/new"), respond(409))
+    with pytest.raises(exceptions.HTTPConflict):
+        Client(server).conn.request("POST", "/old", data=BODY, idempotency_key="k")
+    assert server.count() == 2
+
+
+def test_a_retry_after_beside_a_location_is_not_waited_for(server: ScriptedServer) -> None:
+    server.script(respond(301, {"Location": "/new", "Retry-After": "9999999999"}))
+    client = Client(server)
+    client.conn.request("GET", "/old")
+    assert lines(server) == ["GET /old", "GET /new"]
+    assert client.slept == []
 
 
 def test_one_origin_keeps_headers_credentials_and_cookies(hosts: Hosts) -> None:
@@ -642,6 +697,31 @@ def test_credentials_set_on_the_session_later_do_not_cross(hosts: Hosts) -> None
 # --- across origins: bodies and keys --------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("status", "method"), FOLLOWED, ids=str)
+def test_methods_and_bodies_change_across_origins_as_they_do_within_one(
+    hosts: Hosts, status: int, method: str
+) -> None:
+    meant = BODY if method in {"POST", "PUT", "PATCH"} else None
+    hosts.here.script(hosts.to_there(status=status))
+    client = hosts.client(credentials={hosts.there.localhost_url: ANONYMOUS})
+    client.conn.request(method, "/old", data=meant)
+    (request,) = hosts.there.requests
+    assert request.method == FOLLOWED[status, method]
+    assert request.body == (BODY if request.method == method and meant else b"")
+
+
+@pytest.mark.parametrize(("status", "method"), FOLLOWED, ids=str)
+def test_a_stream_crosses_nowhere_and_is_sent_once(hosts: Hosts, status: int, method: str) -> None:
+    hosts.here.script(hosts.to_there(status=status))
+    client = hosts.client(credentials={hosts.there.localhost_url: ANONYMOUS})
+    kept = FOLLOWED[status, method] == method
+    expected = pytest.raises(exceptions.RedirectError, match="rewound") if kept else nullcontext()
+    with expected:
+        client.conn.request(method, "/old", data=iter([BODY]))
+    assert bodies(hosts.here) == [BODY]
+    assert bodies(hosts.there) == ([] if kept else [b""])
+
+
 @pytest.mark.parametrize("status", [307, 308])
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_a_body_crosses_only_where_credentials_are_registered(
@@ -785,6 +865,18 @@ def test_a_location_that_is_no_text_is_refused(hosts: Hosts, location: bytes) ->
     assert "planted" not in f"{error}"
     assert error.response is not None
     assert error.response.status_code == 302
+    assert hosts.here.count() == 1
+    assert hosts.there.connections == []
+
+
+@pytest.mark.parametrize(
+    "locations", [("/new", "/newer"), ("/new", "/new"), ("{there}/", "/new"), ("/new", "{there}/")]
+)
+def test_several_locations_are_none(hosts: Hosts, locations: tuple[str, ...]) -> None:
+    headers = [("Location", each.format(there=hosts.there.localhost_url)) for each in locations]
+    hosts.here.script(respond(302, headers))
+    error = refused(hosts.client(credentials={"*": ANONYMOUS}))
+    assert "several places" in str(error)
     assert hosts.here.count() == 1
     assert hosts.there.connections == []
 

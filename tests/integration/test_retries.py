@@ -147,7 +147,14 @@ OBEYED: Final = {
     "25": 25.0,
     date(7): 7.0,
     date(-3600): 0.0,
+    "  7  ": 7.0,
+    "\t7": 7.0,
     "Thu, 01 Jan 1970 00:00:00 GMT": 0.0,
+    # The wrong day of the week, a zone of one's own, one that there isn't, and none.
+    "Fri, 01 Mar 2026 12:00:09 GMT": 9.0,
+    "Sun, 01 Mar 2026 13:00:09 +0100": 9.0,
+    "Sun, 01 Mar 2026 12:00:09 XYZ": 9.0,
+    "Sun, 01 Mar 2026 12:00:09": 9.0,
     "Sunday, 01-Mar-26 12:00:09 GMT": 9.0,
     "Sun Mar  1 12:00:11 2026": 11.0,
 }
@@ -181,6 +188,8 @@ GARBAGE: Final = [
     "Sun, 01 Mar 99999 12:00:09 GMT",
     "9" * 5000,
     "٣",
+    "Sun, 01 Mar 2026 12:00:09 +9999",
+    "2026-03-01T12:00:09Z",
 ]
 
 
@@ -193,6 +202,41 @@ def test_a_retry_after_that_says_nothing_is_ignored(server: ScriptedServer, valu
     client.conn.request("GET", "/")
     assert clock.slept == [0.05, 0.1]
     assert client.retries == {"status": 2}
+
+
+@pytest.mark.parametrize("values", [("1", "2"), ("2", "2"), ("soon", "2")])
+def test_two_retry_afters_say_nothing(server: ScriptedServer, values: tuple[str, ...]) -> None:
+    server.script(respond(503, [("Retry-After", value) for value in values]))
+    client = Client(server, random=1.0)
+    client.conn.request("GET", "/")
+    assert client.slept == [0.05]
+
+
+@pytest.mark.parametrize("value", ["7", "9999999999", "soon"])
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 304])
+def test_a_retry_after_of_an_answer_that_is_no_error_is_the_callers_to_read(
+    server: ScriptedServer, status: int, value: str
+) -> None:
+    server.script(respond(status, {"Retry-After": value}))
+    client = Client(server)
+    response = client.conn.request("POST", "/")
+    assert (response.status_code, response.headers["Retry-After"]) == (status, value)
+    assert client.slept == []
+    assert server.count() == 1
+
+
+@pytest.mark.parametrize(("value", "carried"), [("7", 7.0), ("-7", None), ("9" * 10, 9999999999.0)])
+@pytest.mark.parametrize("status", [401, 404, 413, 501])
+def test_a_retry_after_of_a_final_error_is_carried_and_not_waited_for(
+    server: ScriptedServer, status: int, value: str, carried: float | None
+) -> None:
+    server.script(respond(status, {"Retry-After": value}))
+    client = Client(server)
+    with pytest.raises(exceptions.HTTPError) as caught:
+        client.conn.request("GET", "/")
+    assert caught.value.retry_after == carried
+    assert client.slept == []
+    assert server.count() == 1
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])

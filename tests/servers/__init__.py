@@ -36,7 +36,7 @@ Actions. `a + b` (or `[a, b]`) does both at one request: `informational(103) + s
 Handlers (what was shown is in `.seen`; `then` answers those let in, by default an echo):
     RequireBasic(user, password, then=None)  SetCookies(cookies: Mapping, attributes="Path=/")
     RequireBearer(*tokens, then=None)  .accept(*tokens)  .revoke(*tokens)
-    RequireDigest(user, password, algorithm="MD5" | "SHA-256", then=None, realm="test")
+    RequireDigest(user, password, algorithm="MD5" | "SHA-256", then=None, realm="test")  .forget()
 TLS: CertificateAuthority  .bundle  .client_context(cert=None)  .client_certificate(name="client")
     .server_context("good" | "wrong name" | "expired" | "unknown authority",
                     *, require_client_cert=False)

@@ -121,6 +121,11 @@ class RequireDigest(_Guard):
         self._opaque = secrets.token_hex(8)
         self._counts: dict[str, int] = {}  # by nonce
 
+    def forget(self) -> None:
+        """Take every nonce so far for a stale one."""
+        with self._lock:
+            self._counts.clear()
+
     def _challenge(self, request: Request, scheme: str, value: str) -> str | None:
         fields = parse_keqv_list(parse_http_list(value)) if scheme == "digest" else {}
         nonce = fields.get("nonce", "")
