@@ -19,6 +19,7 @@ from requests.auth import HTTPDigestAuth
 
 from sleepwalker import BearerAuth, Policy, exceptions
 from sleepwalker.observability.events import RequestFinished
+from sleepwalker.testing import SkippingClock
 from tests.integration.retrying import STALLED, Client, bodies, keys, lines
 from tests.servers import (
     Action,
@@ -38,6 +39,7 @@ from tests.servers import (
     reset_before_reading,
     respond,
     stall,
+    stall_before_reading,
     stall_handshake,
     truncated_body,
     truncated_chunked,
@@ -67,10 +69,15 @@ class Call(NamedTuple):
 CALLS: Final = {
     "GET": Call("GET", {}, again=True, unknown=False),
     "OPTIONS": Call("OPTIONS", {}, again=True, unknown=False),
+    "TRACE": Call("TRACE", {}, again=True, unknown=False),
     "PUT": Call("PUT", {"data": BODY}, again=True, unknown=True),
     "DELETE": Call("DELETE", {}, again=True, unknown=True),
     "POST": Call("POST", {"data": BODY}, again=False, unknown=True),
     "PATCH": Call("PATCH", {"data": BODY}, again=False, unknown=True),
+    "a method that nobody knows": Call("PURGE", {}, again=False, unknown=True),
+    "PATCH with a key": Call(
+        "PATCH", {"data": BODY, "idempotency_key": "order-1"}, again=True, unknown=True
+    ),
     "POST with a key": Call(
         "POST", {"data": BODY, "idempotency_key": "order-1"}, again=True, unknown=True
     ),
@@ -79,6 +86,9 @@ CALLS: Final = {
     ),
     "POST that is idempotent": Call(
         "POST", {"data": BODY, "idempotent": True}, again=True, unknown=True
+    ),
+    "DELETE that is not idempotent": Call(
+        "DELETE", {"idempotent": False}, again=False, unknown=True
     ),
     "GET that is not idempotent": Call("GET", {"idempotent": False}, again=False, unknown=True),
 }
@@ -289,6 +299,14 @@ LOST: Final = {
     ),
     "reset after reading": Lost(reset_after_reading(), exceptions.ProtocolError, "protocol"),
     "closed without an answer": Lost(close_without_answer(), exceptions.ProtocolError, "protocol"),
+    "lost in silence": Lost(
+        stall_before_reading(),
+        exceptions.ReadTimeout,
+        "timeout",
+        read=False,
+        timeout=STALLED,
+        attempts=2,
+    ),
     "read timeout": Lost(stall(), exceptions.ReadTimeout, "timeout", timeout=STALLED, attempts=2),
     "truncated body": Lost(truncated_body(), exceptions.ProtocolError, "protocol"),
     "truncated chunks": Lost(truncated_chunked(), exceptions.ProtocolError, "protocol"),
@@ -336,6 +354,55 @@ def test_when_attempts_run_out_the_error_says_whether_the_outcome_is_unknown(
     assert client.outcomes == {"exhausted": 1}
     (finished,) = client.told.all(RequestFinished)
     assert finished.outcome_unknown == call.unknown
+
+
+RACES: Final = {
+    name: LOST[name]
+    for name in (
+        "reset before reading",
+        "reset after the head",
+        "reset after reading",
+        "closed without an answer",
+        "lost in silence",
+    )
+}
+"""What becomes of a pooled socket that was in order when we took it."""
+
+
+@each(RACES, *CALLS)
+def test_a_pooled_socket_that_dies_as_we_send_is_under_the_same_rule(
+    tls_server: ScriptedServer, ca: CertificateAuthority, fault: Lost, call: Call
+) -> None:
+    client = Client(tls_server, ca, timeout=fault.timeout)
+    client.conn.request("GET", "/first")
+    tls_server.script(fault.action)
+    if call.again:
+        assert call.make(client).status_code == 200
+    else:
+        with pytest.raises(fault.error) as caught:
+            call.make(client)
+        assert caught.value.attempts == 1
+        assert caught.value.outcome_unknown == call.unknown
+    assert tls_server.count(target="/books") == (1 if fault.read else 0) + call.again
+    assert len(tls_server.connections) == 1 + call.again
+    assert client.retries == ({fault.reason: 1} if call.again else {})
+
+
+@pytest.mark.parametrize("deadline", [1.0, 0.3])
+def test_what_was_lost_in_silence_goes_again_as_far_as_the_deadline_allows(
+    server: ScriptedServer, deadline: float
+) -> None:
+    client = Client(server, clock=SkippingClock(), timeout=0.25)
+    client.conn.request("GET", "/first")
+    server.script(*[stall_before_reading()] * 2)
+    with pytest.raises(exceptions.TimeoutError) as caught:
+        client.conn.request("PUT", "/", data=BODY, deadline=deadline, policy=Policy(attempts=2))
+    assert isinstance(caught.value, exceptions.ReadTimeout) == (deadline == 1.0)
+    assert caught.value.attempts == 2
+    assert caught.value.elapsed == pytest.approx(min(0.5, deadline), abs=0.15)
+    assert caught.value.outcome_unknown
+    server.script(stall_before_reading())
+    assert client.conn.request("PUT", "/", data=BODY, deadline=1.0).status_code == 200
 
 
 def test_a_head_whose_answer_is_lost_goes_again(

@@ -29,6 +29,7 @@ Actions. `a + b` (or `[a, b]`) does both at one request: `informational(103) + s
     truncated_body(body=b"half", length=None, status=200, headers=())  garbage_status_line()
     truncated_chunked(body=b"half", status=200, headers=())
     stall(until: Event | None = None)  close_without_answer()  reset_after_reading()
+    stall_before_reading(until: Event | None = None)   the way was lost in silence
     reset_before_reading(*, head=False)     at a request's first byte, or once its head is read
     stall_handshake(until: Event | None = None)  close_in_handshake()    TLS, new connections
     restart()                               the server restarts on its port instead of answering
@@ -64,6 +65,7 @@ from tests.servers.actions import (
     respond,
     restart,
     stall,
+    stall_before_reading,
     stall_handshake,
     trickle,
     truncated_body,
@@ -119,6 +121,7 @@ __all__ = [
     "respond",
     "restart",
     "stall",
+    "stall_before_reading",
     "stall_handshake",
     "trickle",
     "truncated_body",

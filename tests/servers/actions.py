@@ -252,6 +252,14 @@ def stall(until: threading.Event | None = None) -> Action:
     return _Stall(until)
 
 
+def stall_before_reading(until: threading.Event | None = None) -> Action:
+    """Leave what comes unread until the event is set; `None`: for ever.
+
+    To the client it is as if the way to the server was lost in silence.
+    """
+    return _Stall(until, Stage.UNREAD)
+
+
 def stall_handshake(until: threading.Event | None = None) -> Action:
     """Accept the connection and keep TLS waiting until the event is set; `None`: for ever.
 
