@@ -278,7 +278,8 @@ def test_threads_that_share_a_connection_get_their_own_answers_of_an_unruly_serv
     make_server: MakeServer, ca: CertificateAuthority
 ) -> None:
     server = make_server(Unruly(), tls=True)
-    client = Client(server, ca, policy=Policy(attempts=50, redirects=50))
+    patient = Policy(attempts=50, redirects=50, quota=None, breaker=None)
+    client = Client(server, ca, policy=patient)
     failed: list[BaseException] = []
     right = []
 
