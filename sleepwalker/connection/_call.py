@@ -74,6 +74,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
+    from sleepwalker.resilience.clock import Clock
     from sleepwalker.resilience.hosts import Safeguards
     from sleepwalker.resilience.policy import Policy
     from sleepwalker.resilience.quota import RetryQuota
@@ -714,6 +715,11 @@ class Call:
         self._hop.body.rewind()
         replay = self._begin_attempt(request)
         return (replay.timeouts.connect, replay.timeouts.read)
+
+    @property
+    def clock(self) -> Clock:
+        """What time it is for the call, and how it waits."""
+        return self._clock
 
     @property
     def body_timeout(self) -> float | None:

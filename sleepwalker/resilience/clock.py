@@ -56,13 +56,18 @@ class SystemClock:
     def _install(self, clock: Clock) -> Clock | None:
         """Put another clock behind this one; return the one that was there."""
         previous: Clock | None = getattr(self, "_behind", None)
-        self._behind = clock
+        self._behind: Clock = clock
         # Bound here once, so that the real clock costs one call and not two.
         real = isinstance(clock, RealClock)
         self.monotonic = time.monotonic if real else clock.monotonic
         self.time = time.time if real else clock.time
         self.sleep = time.sleep if real else clock.sleep
         return previous
+
+    @property
+    def behind(self) -> Clock:
+        """The clock that stands behind this one: the machine's, unless another is installed."""
+        return self._behind
 
     @contextmanager
     def installed(self, clock: Clock) -> Iterator[None]:

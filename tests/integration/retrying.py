@@ -9,7 +9,7 @@ Rule 2: what is asserted of the wire is asserted of the server's own records, ne
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from sleepwalker import ANONYMOUS, Connection, Policy
 from sleepwalker.observability.events import RequestFinished, RetryScheduled
-from sleepwalker.testing import SkippingClock
+from sleepwalker.testing import RecordingObserver, SkippingClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 STALLED: Final = (0.25, 0.25)
 """Seconds: the timeouts where a server stalls for real."""
-
-_Event = TypeVar("_Event")
 
 
 class Clock(SkippingClock):
@@ -50,25 +48,6 @@ class Clock(SkippingClock):
         super().sleep(seconds)
         if self._at_sleeps:
             self._at_sleeps.popleft()()
-
-    def jump(self, seconds: float) -> None:
-        """Be later without having slept: something else took so long."""
-        self._ahead += seconds
-
-
-class Recorder:
-    """An observer that keeps every event."""
-
-    def __init__(self) -> None:
-        self.events: list[Any] = []
-
-    def record(self, event: object) -> None:
-        """Keep it."""
-        self.events.append(event)
-
-    def all(self, kind: type[_Event]) -> list[_Event]:
-        """The events of one kind, in order."""
-        return [event for event in self.events if isinstance(event, kind)]
 
 
 MADE: list[Client] = []
@@ -96,7 +75,7 @@ class Client:
         if ca is not None:
             options.setdefault("verify", str(ca.bundle))
         self.clock = Clock()
-        self.told = Recorder()
+        self.told = RecordingObserver()
         self.registry = CollectorRegistry()
         self._exporter = InMemorySpanExporter()
         provider = TracerProvider(shutdown_on_exit=False)

@@ -6,6 +6,7 @@
 - `_socket_pools`: the idle ones of a host
 - `_adapter`: what `requests` sends through
 - `_session`: the `requests.Session` over it, and its cookies
+- `_between`: what a test puts between the two
 
 Rules:
 
@@ -18,8 +19,24 @@ Rules:
 5. After a fork, the child can't read or write its parent's sockets, and has new queues.
 """
 
+from ._adapter import Adapter
+from ._between import between
 from ._session import Session
-from ._sockets import IDLE
+from ._socket_pools import PlainPool, TLSPool
+from ._sockets import IDLE, PlainSocket, TLSSocket
 from ._watch import Exchange, Watch, current, watching
 
-__all__ = ["IDLE", "Exchange", "Session", "Watch", "current", "watching"]
+__all__ = [
+    "IDLE",
+    "Adapter",
+    "Exchange",
+    "PlainPool",
+    "PlainSocket",
+    "Session",
+    "TLSPool",
+    "TLSSocket",
+    "Watch",
+    "between",
+    "current",
+    "watching",
+]

@@ -13,11 +13,14 @@ from sleepwalker import auth as _auth
 from sleepwalker.connection import _forks
 
 from ._adapter import Adapter
+from ._between import behind_layers
 from ._watch import here
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Generator, Iterator
+
+    from requests.adapters import BaseAdapter
 
 
 class Jar(RequestsCookieJar):
@@ -100,6 +103,9 @@ class Session(requests.Session):
         finally:
             here.watch = watch
 
+    def get_adapter(self, url: str) -> BaseAdapter:
+        return behind_layers(super().get_adapter(url))
+
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
     ) -> Any:
@@ -133,9 +139,8 @@ class Session(requests.Session):
         guest.allow_plaintext = self.allow_plaintext
         guest.adapters.clear()
         for prefix, adapter in self.adapters.items():
-            guest.adapters[prefix] = (
-                adapter.without_context() if isinstance(adapter, Adapter) else adapter
-            )
+            without_context = getattr(adapter, "without_context", None)
+            guest.adapters[prefix] = adapter if without_context is None else without_context()
         guest.proxies, guest.verify = self.proxies, self.verify
         guest.trust_env, guest.hooks = self.trust_env, self.hooks
         return guest
@@ -143,8 +148,9 @@ class Session(requests.Session):
     def drop_stale(self) -> None:
         """Close the idle sockets that would not be used again."""
         for adapter in list(self.adapters.values()):
-            if isinstance(adapter, Adapter):
-                adapter.drop_stale()
+            drop_stale = getattr(adapter, "drop_stale", None)
+            if drop_stale is not None:
+                drop_stale()
 
     def _renew_in_child(self) -> None:
         # The old jar's lock may be held by a thread that the child doesn't have.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import requests
 
+    from sleepwalker.resilience.clock import Clock
+
 
 class Exchange:
     """What is known of one exchange on the wire.
@@ -34,6 +36,10 @@ class Watch(Protocol):
     @property
     def exchange(self) -> Exchange:
         """What is known of the exchange under way."""
+
+    @property
+    def clock(self) -> Clock:
+        """What time it is for the call, and how it waits."""
 
     @property
     def body_timeout(self) -> float | None:
