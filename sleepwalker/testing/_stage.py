@@ -67,7 +67,7 @@ def play(
     if clock is None:
         clock = SYSTEM if watch is None else watch.clock
     one: Any = None if watch is None else _OneExchange(watch)
-    answer = canned
+    answer = canned if fault.through else None
     if fault.through and canned is None:
         with _watching(one):
             answer = _whole(wrapped().send(request, **{**options, "stream": True}))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from sleepwalker.resilience import Clock as AnyClock
     from tests.servers import CertificateAuthority, Request, ScriptedServer
 
 STALLED: Final = (0.25, 0.25)
@@ -67,7 +68,7 @@ class Client:
         *,
         auth: Any = ANONYMOUS,
         random: float | Callable[[], float] = 0.0,
-        clock: SkippingClock | None = None,
+        clock: AnyClock | None = None,
         observers: tuple[Any, ...] = (),
         policy: Policy | None = None,
         **options: Any,

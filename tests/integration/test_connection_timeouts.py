@@ -6,9 +6,7 @@ Rule: a stall is a real one, and how long an attempt took is measured by its own
 from __future__ import annotations
 
 import builtins
-import socket
 import time
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,11 +21,9 @@ from sleepwalker.exceptions import (
 )
 from sleepwalker.observability import events
 from sleepwalker.testing import SkippingClock
-from tests.servers import raw, respond, stall, stall_handshake, trickle, wire
+from tests.servers import raw, respond, stall, stall_handshake, trickle, unanswered_port, wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.servers import CertificateAuthority, MakeServer, ScriptedServer
 
 ONCE = Policy(attempts=1)
@@ -55,18 +51,6 @@ class Attempts:
             expected <= took < expected + SLACK
             for expected, took in zip(seconds, self.durations, strict=True)
         )
-
-
-@contextmanager
-def unanswered_port() -> Iterator[int]:
-    """A port whose queue is full: connecting to it gets no answer at all."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(3):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-            waiting.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
 
 
 # What a timeout bounds

@@ -19,6 +19,7 @@ Servers (listen once constructed; context managers; `close()` ends every thread 
         .close()  .check()                     check raises what the script or a handler did wrong
     ForwardProxy(*, user: tuple[str, str] | None = None, tls=None, host=...): a ScriptedServer too
     refused_port(host="127.0.0.1")             context manager: a port that refuses connections
+    unanswered_port()                          one on which connecting gets no answer at all
 Request: number, connection, received_at, method, target, path, version, headers, body, text,
     json(), client_cert, client_name. Headers: case-insensitive; .get_all(name), .raw (the pairs)
 Answer = Action | Sequence[Action] | handler(Request) -> Action | Sequence[Action]
@@ -82,7 +83,7 @@ from tests.servers.handlers import (
     SetCookies,
     digest_response,
 )
-from tests.servers.listening import refused_port
+from tests.servers.listening import refused_port, unanswered_port
 from tests.servers.proxy import ForwardProxy, forward, tunnel
 from tests.servers.scripted import ScriptedServer
 from tests.servers.wire import Headers, Request, wire
@@ -127,5 +128,6 @@ __all__ = [
     "truncated_body",
     "truncated_chunked",
     "tunnel",
+    "unanswered_port",
     "wire",
 ]
