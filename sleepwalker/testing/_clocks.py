@@ -54,7 +54,7 @@ class SkippingClock:
         """Don't wait; be so many seconds later."""
         with self._lock:
             self.slept.append(seconds)
-            self._ahead += seconds
+            self._move(seconds)
 
     def advance(self, seconds: float) -> None:
         """Be so many seconds later without a wait of Sleepwalker's: something else took so long.
@@ -63,7 +63,11 @@ class SkippingClock:
         """
         later = checked_seconds(seconds, "advance")
         with self._lock:
-            self._ahead += later
+            self._move(later)
+
+    def _move(self, seconds: float) -> None:
+        # To the nanosecond, so that 0.05 and 0.1 are 0.15.
+        self._ahead = round(self._ahead + seconds, 9)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._ahead:g} s ahead, {len(self.slept)} waits>"
@@ -72,8 +76,8 @@ class SkippingClock:
 class FakeClock(SkippingClock):
     """A `SkippingClock` that stands still: it is later only by what was slept, or by `advance`.
 
-    So all that is told in seconds (`elapsed`, durations, what a deadline leaves) is exact.
-    `monotonic()` begins at 0.
+    So all that is told in seconds (`elapsed`, durations, what a deadline leaves) is exact, to the
+    nanosecond. `monotonic()` begins at 0.
 
     :param start: where `time()` begins, in seconds since the epoch; by default with 2026, in UTC
     :raises ConfigurationError: when that is no time

@@ -30,7 +30,6 @@ PARTS = 10
 """Of how many pieces the body of a slow answer is."""
 FRAMING = frozenset({"content-length", "transfer-encoding"})
 """Headers that say where a body ends."""
-_UNSET: Any = object()
 
 
 class Answer(NamedTuple):
@@ -168,14 +167,14 @@ class Fault(ABC):
         headers: Mapping[str, str] | None = None,
         body: bytes | str = b"",
         *,
-        json: Any = _UNSET,
+        json: Any = None,
     ) -> Fault:
         """An answer, which may also be a good one; the wrapped adapter is not asked.
 
         :param status: from 200 to 599
         :param headers: its headers, such as ``{"Retry-After": "7"}``
         :param body: its body; a text is sent as UTF-8
-        :param json: what its body is the JSON of
+        :param json: what its body is the JSON of, if not `None`
         :raises ConfigurationError: for what is no such answer
         """
         if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
@@ -184,10 +183,10 @@ class Fault(ABC):
         if not isinstance(body, bytes | str):
             msg = f"body must be bytes or text, not {type(body).__name__}"
             raise ConfigurationError(msg)
-        if json is not _UNSET and body:
+        if json is not None and body:
             msg = "an answer has a body or json, not both"
             raise ConfigurationError(msg)
-        defaults = {} if json is _UNSET else {"Content-Type": "application/json"}
+        defaults = {} if json is None else {"Content-Type": "application/json"}
         checked = _headers.checked(headers, defaults)
         pairs = tuple(
             (name, value.decode("latin-1") if isinstance(value, bytes) else value)
@@ -195,7 +194,7 @@ class Fault(ABC):
             if value is not None
         )
         content = body.encode() if isinstance(body, str) else body
-        if json is not _UNSET:
+        if json is not None:
             try:
                 content = _json.dumps(json).encode()
             except (TypeError, ValueError) as error:

@@ -35,6 +35,8 @@ ATTRIBUTES = {"SkippingClock.slept"}
 
 OURS = {
     "BearerAuth": {"known_tokens", "renewed"},
+    "Fault": {"connecting", "steps", "through"},
+    "FaultAdapter": {"close", "drop_stale", "send", "without_context"},
     "HTTPError": {"error_type"},
     "HookOutcome": {"portable"},
     "Redaction": {
