@@ -114,7 +114,8 @@ class _Plan:
     """The rules, and what was done by them."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler that makes a call may run in the middle of a locked section.
+        self._lock = threading.RLock()
         self._rules: list[_Rule] = []
         self._sent: list[SentRequest] = []
 
@@ -183,7 +184,7 @@ class FaultAdapter(BaseAdapter):
         self._canned = None if answer is None else answer_of(answer)
         self._clock = None if clock is None else checked_clock(clock)
         self._plan = _Plan()
-        self._making = threading.Lock()
+        self._making = threading.RLock()
 
     # --- rules -------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ class SkippingClock:
     def __init__(self) -> None:
         self.slept: list[float] = []
         self._ahead = 0.0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def monotonic(self) -> float:
         """Seconds, the skipped ones included."""

@@ -26,7 +26,7 @@ class RecordingObserver:
 
     def __init__(self) -> None:
         self._events: list[Event] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def record(self, event: Event) -> None:
         """Keep it."""

@@ -66,16 +66,21 @@ def play(
     watch = _wire.current()
     if clock is None:
         clock = SYSTEM if watch is None else watch.clock
-    one: Any = None if watch is None else _OneExchange(watch)
-    answer = canned if fault.through else None
+    one: Any = None if watch is None else _OneExchange(watch, request, options["timeout"])
+    answer, played = canned if fault.through else None, request
     if fault.through and canned is None:
         with _watching(one):
             answer = _whole(wrapped().send(request, **{**options, "stream": True}))
+        # It has gone out, and may be one that can't be read again.
+        played = request.copy()
+        played.body = None
     if one is not None:
         one.answers = True
     stage = _Stage(fault, fault.steps(request.method or "GET", answer), clock)
     with _watching(one):
-        return stage.send(request, **{**options, "proxies": None})
+        response = stage.send(played, **{**options, "proxies": None})
+    response.request = request
+    return response
 
 
 def _watching(watch: Any) -> AbstractContextManager[None]:
@@ -88,15 +93,13 @@ class _OneExchange:
     :ivar answers: whether what is answered now is the exchange's answer
     """
 
-    def __init__(self, watch: _wire.Watch) -> None:
+    def __init__(self, watch: _wire.Watch, request: requests.PreparedRequest, timeout: Any) -> None:
         self._watch = watch
-        self._begun: list[Any] = []
+        self._timeout = watch.before_exchange(request, timeout)
         self.answers = False
 
-    def before_exchange(self, request: requests.PreparedRequest, timeout: Any) -> Any:
-        if not self._begun:
-            self._begun.append(self._watch.before_exchange(request, timeout))
-        return self._begun[0]
+    def before_exchange(self, *_: Any) -> Any:
+        return self._timeout
 
     def after_exchange(self, response: requests.Response) -> None:
         if self.answers:
@@ -189,8 +192,9 @@ class _Played:
     def sendall(self, data: Any) -> None:
         """Nobody reads it."""
 
-    def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
-        return io.BufferedReader(_Read(self))
+    def makefile(self, _mode: str, buffering: int = -1) -> io.RawIOBase | io.BufferedReader:
+        raw = _Read(self)
+        return raw if buffering == 0 else io.BufferedReader(raw)
 
     def fileno(self) -> int:
         return -1

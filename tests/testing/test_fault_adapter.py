@@ -34,7 +34,7 @@ from tests.servers import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ONCE = Policy(attempts=1)
+ONCE = Policy(attempts=1, quota=None, breaker=None, limit=None)
 GOOD = Fault.status(200, json="good")
 
 

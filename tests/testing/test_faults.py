@@ -240,6 +240,25 @@ def test_with_a_key_it_comes_to_the_server_twice_with_the_same(
     assert client.wire_attempts == 2
 
 
+@pytest.mark.parametrize("fault", LOST, ids=repr)
+def test_a_body_that_can_be_read_but_once_reaches_the_server_whole(
+    fault: Fault, server: ScriptedServer
+) -> None:
+    client = Client(server)
+    adapter = FaultAdapter()
+    adapter.mount_on(client.conn)
+    adapter.fail_next(1, fault)
+
+    with pytest.raises(exceptions.ConnectionError) as caught:
+        client.conn.request("PUT", "/books", data=iter([b"on", b"ce"]))
+
+    assert [request.body for request in server.requests] == [b"once"]
+
+    assert caught.value.attempts == 1
+    assert server.count() == 1
+    assert client.conn.response is None
+
+
 def test_a_file_is_read_to_its_end_and_sent_again_whole(
     server: ScriptedServer, tmp_path: Path
 ) -> None:
