@@ -50,6 +50,10 @@ class Clock(SkippingClock):
         if self._at_sleeps:
             self._at_sleeps.popleft()()
 
+    def jump(self, seconds: float) -> None:
+        """Be later without having slept: something else took so long."""
+        self.advance(seconds)
+
 
 MADE: list[Client] = []
 """The clients that the test under way has made."""

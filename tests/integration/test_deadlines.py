@@ -60,7 +60,7 @@ def taking(clock: Clock, seconds: float, answer: Action) -> Callable[[Request], 
     """An answer that takes so many seconds of the client's clock."""
 
     def handler(_: Request) -> Action:
-        clock.advance(seconds)
+        clock.jump(seconds)
         return answer
 
     return handler
@@ -148,7 +148,7 @@ def test_a_failure_that_the_deadline_leaves_no_time_to_repeat_says_so(
 def test_a_sleep_that_overslept_starts_no_attempt(server: ScriptedServer) -> None:
     server.default = respond(503)
     client = Client(server)
-    client.clock.at_next_sleep(lambda: client.clock.advance(40.0))
+    client.clock.at_next_sleep(lambda: client.clock.jump(40.0))
     with pytest.raises(exceptions.DeadlineExceeded) as caught:
         client.conn.request("GET", "/")
     assert caught.value.attempts == server.count() == 1
@@ -317,7 +317,7 @@ def test_a_digest_replay_is_under_the_calls_deadline(
     challenge = RequireDigest("reader", "secret")
 
     def slow(request: Request) -> Action:
-        clock.advance(31.0)
+        clock.jump(31.0)
         return challenge(request)
 
     tls_server.default = slow

@@ -221,7 +221,7 @@ def test_nothing_is_sent_when_getting_a_token_took_all_the_time(
     tls_server: ScriptedServer, ca: CertificateAuthority
 ) -> None:
     def slow() -> tuple[str, float]:
-        client.clock.advance(1.0)
+        client.clock.jump(1.0)
         return "token", 0.0
 
     client = Client(tls_server, ca, auth=BearerAuth(slow))

@@ -253,10 +253,7 @@ def test_a_body_that_can_be_read_but_once_reaches_the_server_whole(
         client.conn.request("PUT", "/books", data=iter([b"on", b"ce"]))
 
     assert [request.body for request in server.requests] == [b"once"]
-
     assert caught.value.attempts == 1
-    assert server.count() == 1
-    assert client.conn.response is None
 
 
 def test_a_file_is_read_to_its_end_and_sent_again_whole(

