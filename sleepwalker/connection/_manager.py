@@ -522,7 +522,8 @@ class ConnectionManager:
         )
         last = outcomes[-1].error if outcomes else None
         if isinstance(last, SleepwalkerException):
-            failure.retry_after = last.retry_after
+            # One of a class below ours that never called our constructor has none.
+            failure.retry_after = getattr(last, "retry_after", None)
         failure.__cause__ = next((o.error for o in reversed(shown) if o.error is not None), None)
         return failure
 

@@ -153,14 +153,15 @@ def test_a_repr_tells_the_state(server: ScriptedServer) -> None:
     with ThreadPoolExecutor(2) as pool:
         asked = [pool.submit(conn.request, "GET", "/") for _ in answers]
         server.wait_for(lambda: server.count() == 2)
-        assert repr(conn) == what + "2 in flight>"
+        around = "; quota 500/500 tokens, breaker closed, "
+        assert repr(conn) == what + "2 in flight" + around + "2/64 in flight>"
         conn.close()
-        assert repr(conn) == what + "closing, 2 in flight>"
+        assert repr(conn) == what + "closing, 2 in flight" + around + "2/64 in flight>"
         answers[0].set()
         answers[1].set()
         for one in asked:
             one.result(PATIENCE)
-    assert repr(conn) == what + "closed>"
+    assert repr(conn) == what + "closed" + around + "0/64 in flight>"
 
 
 @pytest.mark.parametrize(

@@ -121,11 +121,11 @@ def test_a_connection_in_two_pools_is_closed_with_the_last_one(
             manager.find("two", None).request("GET", "/")
         assert len(server.connections) == 1
         assert open_sockets(server) == 1
-        assert "closed" not in repr(shared)
+        assert "closed;" not in repr(shared)
 
         manager.reset()
 
-        assert "closed" in repr(shared)
+        assert "closed;" in repr(shared)
         server.wait_for(lambda: server.connections[0].closed_by == "client")
 
 
