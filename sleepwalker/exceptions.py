@@ -28,8 +28,9 @@ The tree (in brackets: the foreign exceptions that a member also is)::
     │   │   ├── TLSError              the TLS handshake failed           [requests SSLError]
     │   │   │   └── CertificateError  the server's or our certificate is refused
     │   │   ├── ProxyError            the proxy failed                   [requests ProxyError]
-    │   │   └── ProtocolError         reset, closed, cut short, garbage
-    │   │                             [requests ChunkedEncodingError]
+    │   │   ├── ProtocolError         reset, closed, cut short, garbage
+    │   │   │                         [requests ChunkedEncodingError]
+    │   │   └── ResponseTooLarge      an answer of more than may be taken in
     │   └── TimeoutError              [builtin TimeoutError, requests Timeout]
     │       ├── ConnectTimeout        [requests ConnectTimeout]
     │       ├── ReadTimeout           [requests ReadTimeout]
@@ -62,6 +63,8 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 import requests.exceptions
 from requests.structures import CaseInsensitiveDict
+
+from sleepwalker import _nesting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -131,6 +134,7 @@ __all__ = [
     "RedirectError",
     "ReentrantFindError",
     "RefusedError",
+    "ResponseTooLarge",
     "ServerHTTPError",
     "SleepwalkerException",
     "TLSError",
@@ -448,6 +452,17 @@ class ProtocolError(TransportError, requests.exceptions.ChunkedEncodingError):
     error_type = "protocol"
 
 
+class ResponseTooLarge(TransportError):
+    """The answer has more, or longer, headers or a larger body than `ResponseLimits` allows.
+
+    It was not read to its end, and its connection is closed. Never retried. When its headers were
+    here, `response` has them, and the status; where it is `None`, nothing is known of the answer.
+    """
+
+    error_type = "too_large"
+    transient = False
+
+
 class TimeoutError(ConnectionError, builtins.TimeoutError, requests.exceptions.Timeout):
     """Something took longer than its setting allows; the message names the setting."""
 
@@ -534,8 +549,8 @@ class HTTPError(SleepwalkerException, requests.exceptions.HTTPError):
     :param response: the answer, a `requests.Response`
     :ivar http_code: its status
     :ivar headers: its headers
-    :ivar json_data: its body decoded, or `None` when it is not JSON
-    :ivar text: its body as text when it is not JSON, else `None`
+    :ivar json_data: its body decoded; `None` when it is not JSON, or nested more than 500 deep
+    :ivar text: its body as text when that is so, else `None`
     """
 
     code_map: ClassVar[dict[int, type[HTTPError]]] = {}
@@ -555,7 +570,7 @@ class HTTPError(SleepwalkerException, requests.exceptions.HTTPError):
         self.json_data: Any = None
         self.text: str | None = None
         try:
-            self.json_data = response.json()
+            self.json_data = _json_of(response)
         except (ValueError, RecursionError):
             self.text = _text_of(response)
         try:
@@ -612,6 +627,18 @@ class HTTPError(SleepwalkerException, requests.exceptions.HTTPError):
             return error
 
         return register
+
+
+def _json_of(response: requests.Response) -> Any:
+    """The body decoded.
+
+    :raises ValueError: when it is not JSON, or nested so deep that no pickle could hold it
+    """
+    body = getattr(response, "content", None)
+    if isinstance(body, bytes) and _nesting.is_deeper(body, _nesting.DEEPEST):
+        msg = "nested too deep"
+        raise ValueError(msg)
+    return response.json()
 
 
 def _text_of(response: requests.Response) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 
 HOUSE = (
+    "_nesting",
     "exceptions",
     "observability",
     "resilience",

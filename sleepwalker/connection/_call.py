@@ -24,7 +24,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import requests
-from requests.auth import HTTPBasicAuth, HTTPDigestAuth
+from requests.auth import HTTPBasicAuth
 
 from sleepwalker import auth as _auth
 from sleepwalker.exceptions import (
@@ -33,12 +33,12 @@ from sleepwalker.exceptions import (
     HTTPError,
     RedirectError,
     RefusedError,
+    ResponseTooLarge,
     SleepwalkerException,
     TimeoutError,
     URLError,
 )
 from sleepwalker.observability import events, names
-from sleepwalker.observability.redaction import all_forms
 from sleepwalker.resilience import deadline as _deadline
 from sleepwalker.resilience.deadline import Deadline
 from sleepwalker.resilience.layers import Result
@@ -63,6 +63,7 @@ from . import _callers, _headers, _wire
 from ._admission import Admission, NotAdmitted, result_of
 from ._attempt import Attempt
 from ._errors import translate
+from ._late import Late, Secrets
 from ._preparing import prepared
 from ._redirects import STATUSES as REDIRECTING
 from ._redirects import Redirects
@@ -76,7 +77,7 @@ if TYPE_CHECKING:
 
     from sleepwalker.resilience.clock import Clock
     from sleepwalker.resilience.hosts import Safeguards
-    from sleepwalker.resilience.policy import Policy
+    from sleepwalker.resilience.policy import Policy, ResponseLimits
     from sleepwalker.resilience.quota import RetryQuota
 
     from ._connection import Connection
@@ -233,6 +234,8 @@ class Call:
                 last = first if first.verdict is None else self._retried(first)
                 response, error, outcome = self._conclude(last)
                 if response is not None:
+                    if self._options.stream:
+                        self._hand_over(response)
                     conn.response = response
                     if error is None:
                         result = finish(self, response)
@@ -626,6 +629,25 @@ class Call:
         answered = self._attempt is not None and self._attempt.response is not None
         return answered and isinstance(raised, requests.exceptions.HTTPError)
 
+    def _hand_over(self, response: requests.Response) -> None:
+        """Let the errors of a body that is read later be what they would be within the call."""
+        attempt, options = self._attempt, self._options
+        if attempt is None or not hasattr(response.raw, "stream"):
+            # It is no answer of the wire's: a hook's own, or an adapter's of the user.
+            return
+        if not isinstance(response.raw, _wire.Content):
+            response.raw = _wire.Content(response.raw)
+        clock, started = self._clock, self._started
+        late = Late(
+            self._what(),
+            attempt.request,
+            self._attempts,
+            lambda: clock.monotonic() - started,
+            attempt.timeouts if options.deadline is not None else attempt.timeouts.of_body(),
+            self._where_secrets_are(),
+        )
+        response.raw.hand_over(late)
+
     def _whole(
         self, response: requests.Response
     ) -> tuple[requests.Response | None, SleepwalkerException | None]:
@@ -633,7 +655,7 @@ class Call:
         if not self._options.stream:
             try:
                 _ = response.content
-            except requests.exceptions.RequestException as error:
+            except (requests.exceptions.RequestException, _wire.TooMuch) as error:
                 return None, self._translated(error)
             except RuntimeError:
                 # A hook has gone through it piece by piece: there is nothing left.
@@ -643,15 +665,19 @@ class Call:
     def _translated(self, raised: Exception) -> SleepwalkerException | None:
         attempt = self._attempt
         assert attempt is not None  # noqa: S101 - it was sent
-        return translate(
+        secrets = self.secrets()
+        error = translate(
             raised,
             what=self._what(),
             timeouts=attempt.timeouts,
             maybe_sent=attempt.exchange.maybe_sent,
             redaction=self._redaction,
-            secrets=self.secrets(),
+            secrets=secrets,
             outside=self._outside,
         )
+        if isinstance(error, ResponseTooLarge) and error.response is None:
+            error.response = self._redaction.response(attempt.response, secrets)
+        return error
 
     def _what(self) -> str:
         """The method and URL of the current hop, for messages."""
@@ -674,17 +700,18 @@ class Call:
         """The secret texts of this call, on all its hops: looked for only when something failed."""
         if not hasattr(self, "_hop"):
             return ()
-        sent = [response.request for response in self._history]
-        sent.append((self._attempt and self._attempt.request) or self._hop.prepared)
-        proxies = self._hop.settings["proxies"].values()
-        of_auth = list(self._from_auth)
-        if isinstance(self._hop.auth, HTTPDigestAuth):
-            # Of which the request shows only hashes.
-            of_auth += _auth.secrets_of(self._hop.auth)
-        found = set(all_forms(of_auth))
-        for request in sent:
-            found.update(self._redaction.secrets(request, *proxies))
-        return tuple(sorted(found, key=len, reverse=True))
+        return self._where_secrets_are().found()
+
+    def _where_secrets_are(self) -> Secrets:
+        hop, attempt = self._hop, self._attempt
+        last = (attempt and attempt.request) or hop.prepared
+        return Secrets(
+            self._redaction,
+            (*(response.request for response in self._history), last),
+            tuple(hop.settings["proxies"].values()),
+            hop.auth,
+            self._from_auth,
+        )
 
     # --- the wire's view of this call (`_wire.Watch`) ----------------------------------------
 
@@ -729,10 +756,18 @@ class Call:
         # The policy's deadline ends at the headers.
         return self._attempt.timeouts.read_of_body
 
+    @property
+    def response_limits(self) -> ResponseLimits | None:
+        """What the server can make us take in."""
+        return self._policy.response_limits
+
     def after_exchange(self, response: requests.Response) -> None:
         """The headers of an answer are here."""
         assert self._attempt is not None  # noqa: S101 - as above
         self._attempt.response = response
+        limits = self._policy.response_limits
+        if limits is not None and limits.body is not None and not self._options.stream:
+            response.raw = _wire.bounded(response.raw, limits.body)
 
     def body_failed(self, error: Exception) -> None:
         """What the caller's own body raised."""
@@ -784,6 +819,8 @@ class Call:
             reason = "connect"
         # Who refuses our certificate has read nothing of what we wrote.
         sent = attempt.exchange.maybe_sent and not isinstance(error, CertificateError)
+        # What is too large to be taken in is an answer all the same, if its headers are here.
+        answered = error.response is not None
         failure = Failure(
             number=self._failures + 1,
             reason=reason,
@@ -791,7 +828,11 @@ class Call:
             resend=self._hop.reached,
             transient=error.transient,
         )
-        self._lost |= sent and (self._hop.method not in SAFE or self._options.idempotent is False)
+        self._lost |= (
+            sent
+            and not answered
+            and (self._hop.method not in SAFE or self._options.idempotent is False)
+        )
         return Outcome(None, error, self._decide(failure), failure)
 
     def _answered_with_error(self, response: requests.Response) -> Outcome:

@@ -417,8 +417,9 @@ class Connection:
         if response.status_code == NO_CONTENT or not body:
             return None
         try:
-            return _json.decode(body, _headers.charset(response.headers))
-        except (ValueError, RecursionError) as error:
+            depth = call.response_limits.json_depth if call.response_limits is not None else None
+            return _json.decode(body, _headers.charset(response.headers), depth)
+        except ValueError as error:
             failure = self._not_json(response, error, call.secrets())
         raise failure
 
@@ -429,13 +430,15 @@ class Connection:
         shown = redaction.response(response, secrets)
         kind = response.headers.get("Content-Type", "no content type")
         at = ""
-        if isinstance(error, ValueError) and hasattr(error, "lineno"):
+        if hasattr(error, "lineno"):
             at = f" (line {error.lineno}, column {getattr(error, 'colno', 0)})"
+        elif isinstance(error, _json.TooDeepError):
+            at = f" ({error}; ResponseLimits(json_depth=...) sets the limit)"
         url = redaction.url(response.url or "")[:LONGEST_URL]
         return DecodeError(
             f"the answer of {url} is not JSON{at}: {redaction.text(kind, secrets)}, "
             f"{len(response.content)} bytes, status {response.status_code}",
-            msg=str(getattr(error, "msg", "nested too deeply")),
+            msg=_trouble_of(error),
             pos=getattr(error, "pos", 0),
             lineno=getattr(error, "lineno", 1),
             colno=getattr(error, "colno", 1),
@@ -767,3 +770,12 @@ def _checked_verify(verify: object) -> bool | str:
         return verify
     msg = f"verify must be True, False or the path of a CA bundle, not {verify!r}"
     raise ConfigurationError(msg)
+
+
+def _trouble_of(error: Exception) -> str:
+    """What is wrong with a document, in a few words that quote nothing of it."""
+    if isinstance(error, _json.TooDeepError):
+        return str(error)
+    if isinstance(error, UnicodeError):
+        return "not text in its encoding"
+    return str(getattr(error, "msg", "a number that is too long"))

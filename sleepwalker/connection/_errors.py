@@ -24,6 +24,8 @@ from urllib3.util.ssl_match_hostname import CertificateError as HostnameMismatch
 from sleepwalker import exceptions as ours
 from sleepwalker.observability.redaction import LowerError, causes
 
+from . import _wire
+
 if TYPE_CHECKING:
     from sleepwalker.observability.redaction import Redaction
 
@@ -37,6 +39,8 @@ _QUOTING = (ValueError, http.client.BadStatusLine, http.client.LineTooLong)
 """Errors that quote the server's bytes, and cut them off anywhere."""
 _FINAL_FOR_TUNNELS = re.compile(r"Tunnel connection failed: 4(?!08|29)\d\d\b")
 """What http.client says of a proxy that refuses a tunnel for good."""
+_BY_HTTP_CLIENT = "100 headers or more, or a line of more than 65536 bytes"
+"""What http.client takes no more of, whatever our limits are."""
 _PEM = frozenset({"PEM", "X509"})
 """OpenSSL's libraries that complain of files, and not of the peer."""
 
@@ -71,6 +75,9 @@ def translate(
         redaction.text(part, secrets, rewritten=part == what) for part in (before, there, after)
     )
     made.args = ("".join(parts),)
+    if isinstance(made, ours.ResponseTooLarge):
+        # What was found here has no cause below.
+        return made
     root = _root(chain)
     quoting = isinstance(root, ValueError | http.client.HTTPException)
     if quoting and not isinstance(root, OSError) and not str(root).startswith(_HARMLESS):
@@ -92,12 +99,28 @@ def _classify(
     if not isinstance(outer, lower):
         return _from_unusable(outer, what)
     return (
-        _from_tls(chain, what, maybe_sent=maybe_sent)
+        _from_limits(chain, what)
+        or _from_tls(chain, what, maybe_sent=maybe_sent)
         or _from_waiting(chain, what, timeouts, maybe_sent=maybe_sent)
         or _from_connecting(chain, what, maybe_sent=maybe_sent)
         or (None if maybe_sent else _from_arguments(outer, what))
         or _from_wire(chain, what, maybe_sent=maybe_sent)
     )
+
+
+def _from_limits(chain: list[BaseException], what: str) -> ours.SleepwalkerException | None:
+    """What a server sent too much of, by our limits or by http.client's own."""
+    found = _first(chain, _wire.TooMuch, http.client.LineTooLong)
+    if found is None:
+        found = next((link for link in chain if _is_header_flood(link)), None)
+    if found is None:
+        return None
+    text = str(found) if isinstance(found, _wire.TooMuch) else _BY_HTTP_CLIENT
+    return ours.ResponseTooLarge(f"{what}: the answer is too large: {text}")
+
+
+def _is_header_flood(error: BaseException) -> bool:
+    return type(error) is http.client.HTTPException and str(error).startswith("got more than ")
 
 
 def _from_tls(

@@ -10,6 +10,7 @@ import enum
 import functools
 import json
 import os
+import threading
 import types
 import uuid
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from sleepwalker import _nesting
 from sleepwalker.exceptions import ConfigurationError, EncodeError
 
 if TYPE_CHECKING:
@@ -200,18 +202,60 @@ def _unencodable(o: object) -> EncodeError:
     return EncodeError(f"an object of type {type(o).__name__} can't be encoded as JSON")
 
 
-def decode(body: bytes, charset: str | None = None) -> Any:
+class TooDeepError(ValueError):
+    """A document is nested deeper than it may be."""
+
+
+def decode(body: bytes, charset: str | None = None, depth: int | None = None) -> Any:
     """The value in a JSON document.
 
     :param charset: the one that the document's media type names; by default UTF-8, or UTF-16 or
         UTF-32 where the first bytes say so (RFC 8259 knows only UTF-8, but others are about)
+    :param depth: how deep it may be nested; `None`: as deep as json can go
+    :raises TooDeepError: when it is nested deeper
     :raises ValueError: when it is not JSON, or not text in that charset
     """
+    document: str | bytes = body
     if charset is not None:
         # A charset that there isn't says nothing.
         with suppress(LookupError):
-            return json.loads(body.decode(charset).removeprefix("\ufeff"))
-    return json.loads(body)
+            document = body.decode(charset).removeprefix("\ufeff")
+    if depth is not None and len(document) > depth:
+        whole = document if isinstance(document, bytes) else document.encode("utf-8", "replace")
+        if _nesting.is_deeper(whole, depth):
+            msg = f"nested more than {depth} deep"
+            raise TooDeepError(msg)
+    try:
+        return json.loads(document)
+    except RecursionError:
+        pass
+    # How deep json can go depends on how deep the caller is already: a new thread is not.
+    return _decoded_apart(document)
+
+
+def _decoded_apart(document: str | bytes) -> Any:
+    """The value in a document, decoded in a thread of its own.
+
+    :raises TooDeepError: when it is nested deeper than json can go at all
+    :raises ValueError: when it is not JSON
+    """
+    decoded: list[Any] = []
+    failures: list[ValueError] = []
+
+    def decode() -> None:
+        try:
+            decoded.append(json.loads(document))
+        except ValueError as error:
+            failures.append(error)
+        except RecursionError:
+            failures.append(TooDeepError("nested deeper than Python can go"))
+
+    apart = threading.Thread(target=decode, name="sleepwalker-json")
+    apart.start()
+    apart.join()
+    if failures:
+        raise failures[0]
+    return decoded[0]
 
 
 def encode(value: Any, encoder: type[json.JSONEncoder] = JsonEncoder) -> bytes:

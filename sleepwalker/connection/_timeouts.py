@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -71,6 +72,12 @@ class Timeouts:
         self.read = min(read, left, LONGEST)
         self.read_of_body = min(read, LONGEST)
         self.deadline = deadline
+
+    def of_body(self) -> Timeouts:
+        """These, for reading a body that no deadline bounds."""
+        timeouts = copy.copy(self)
+        timeouts._by_deadline = {"connect": False, "read": False}
+        return timeouts
 
     def connect_error(self, what: str) -> TimeoutError:
         """The error for connecting that took too long."""

@@ -114,6 +114,7 @@ ERROR_TYPES = (
     "closed",
     "truncated",
     "protocol",
+    "too_large",
     "transport",
     # the answer
     "status",

@@ -2,6 +2,8 @@
 
 - `_watch`: who follows a request to the wire, and what is known of it there
 - `_answer`: an answer's status line and headers
+- `_limits`: how much of them there may be
+- `_content`: an answer's body: bounded, and with errors of our tree
 - `_sockets`: one connection: connecting, sending, age, forks
 - `_socket_pools`: the idle ones of a host
 - `_adapter`: what `requests` sends through
@@ -21,6 +23,8 @@ Rules:
 
 from ._adapter import Adapter
 from ._between import between
+from ._content import Content, bounded
+from ._limits import TooMuch
 from ._session import Session
 from ._socket_pools import PlainPool, TLSPool
 from ._sockets import IDLE, PlainSocket, TLSSocket
@@ -29,14 +33,17 @@ from ._watch import Exchange, Watch, current, watching
 __all__ = [
     "IDLE",
     "Adapter",
+    "Content",
     "Exchange",
     "PlainPool",
     "PlainSocket",
     "Session",
     "TLSPool",
     "TLSSocket",
+    "TooMuch",
     "Watch",
     "between",
+    "bounded",
     "current",
     "watching",
 ]

@@ -5,26 +5,13 @@ from __future__ import annotations
 import http.client
 from typing import Any
 
+from ._limits import Chunks, Lines
+from ._watch import here
+
 INTERIM = 16
 """How many interim answers (1xx) a server may send before its answer."""
 SWITCHING = 101
 """The one 1xx status that is an answer."""
-
-
-class _Lines:
-    """A stream of which the last line that was read is known."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self.last: bytes = b"?"
-
-    def readline(self, limit: int = -1) -> bytes:
-        line: bytes = self._stream.readline(limit)
-        self.last = line
-        return line
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 def _agreed(lengths: set[str]) -> int:
@@ -48,7 +35,8 @@ class Answer(http.client.HTTPResponse):
 
     def begin(self) -> None:
         stream = self.fp
-        lines: Any = _Lines(stream)
+        limits = here.watch.response_limits if here.watch is not None else None
+        lines: Any = Lines(stream, limits)
         self.fp = lines
         try:
             self._begin_behind_interim()
@@ -64,6 +52,8 @@ class Answer(http.client.HTTPResponse):
             if self.length is None:
                 # Said several times in one header, which http.client takes for no length.
                 self.length = agreed
+        if self.chunked and limits is not None:
+            self.fp = Chunks(self.fp, limits)  # type: ignore[assignment]
 
     def _begin_behind_interim(self) -> None:
         for _ in range(INTERIM + 1):

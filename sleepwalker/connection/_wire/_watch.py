@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import requests
 
     from sleepwalker.resilience.clock import Clock
+    from sleepwalker.resilience.policy import ResponseLimits
 
 
 class Exchange:
@@ -44,6 +45,10 @@ class Watch(Protocol):
     @property
     def body_timeout(self) -> float | None:
         """What a read of the body may take, in seconds; `None`: what one of the headers may."""
+
+    @property
+    def response_limits(self) -> ResponseLimits | None:
+        """What the server can make us take in; `None`: whatever http.client takes."""
 
     def sends(self, request: requests.PreparedRequest) -> bool:
         """Whether this is the request that the call is sending."""

@@ -1,0 +1,87 @@
+"""What a server can make us take in before a body: lines, headers, trailers, each bounded."""
+
+from __future__ import annotations
+
+import http.client
+from typing import TYPE_CHECKING, Any
+
+import urllib3.exceptions
+
+if TYPE_CHECKING:
+    from sleepwalker.resilience.policy import ResponseLimits
+
+LINE = 2**16
+"""Bytes that one line may have (http.client's own bound)."""
+EMPTY = frozenset({b"\r\n", b"\n"})
+"""The lines that end headers."""
+
+
+class TooMuch(urllib3.exceptions.HTTPError, http.client.HTTPException):
+    """A server sent more than may be taken in; the text says what, and which setting bounds it."""
+
+
+class Lines:
+    """A stream of which the last line that was read is known, and all lines are bounded.
+
+    :param limits: `None`: only as http.client bounds them
+    """
+
+    def __init__(self, stream: Any, limits: ResponseLimits | None) -> None:
+        self._stream = stream
+        self.last: bytes = b"?"
+        self._limits = limits
+        self._bytes = 0
+        self._headers = -1
+
+    def readline(self, limit: int = -1) -> bytes:
+        line: bytes = self._stream.readline(limit)
+        self.last = line
+        if self._limits is not None:
+            self._count(line, self._limits)
+        return line
+
+    def _count(self, line: bytes, limits: ResponseLimits) -> None:
+        self._bytes += len(line)
+        # The line behind an empty one is the status line of the next answer.
+        self._headers = -1 if line in EMPTY else self._headers + 1
+        if limits.header_bytes is not None and self._bytes > limits.header_bytes:
+            raise too_many_bytes(limits)
+        if self._headers > limits.headers:
+            msg = f"more than {limits.headers} headers (ResponseLimits(headers=...))"
+            raise TooMuch(msg)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class Chunks:
+    """The stream of a chunked body, whose lines (sizes of chunks, trailers) are bounded."""
+
+    def __init__(self, stream: Any, limits: ResponseLimits) -> None:
+        self._stream = stream
+        self._limits = limits
+        self._bytes = 0
+
+    def readline(self, limit: int = -1) -> bytes:
+        line: bytes = self._stream.readline(LINE + 1 if limit < 0 else min(limit, LINE + 1))
+        self._bytes += len(line)
+        if len(line) > LINE:
+            msg = f"a line of more than {LINE} bytes"
+            raise TooMuch(msg)
+        if self._limits.header_bytes is not None and self._bytes > self._limits.header_bytes:
+            raise too_many_bytes(self._limits)
+        return line
+
+    def read(self, amt: int = -1) -> Any:
+        # A chunk lies between: only trailers are lines without end.
+        self._bytes = 0
+        return self._stream.read(amt)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def too_many_bytes(limits: ResponseLimits) -> TooMuch:
+    """What is raised for headers, or trailers, that are too long together."""
+    most = limits.header_bytes
+    return TooMuch(f"more than {most} bytes of headers (ResponseLimits(header_bytes=...))")
