@@ -25,6 +25,9 @@ from . import _headers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_READING = ("urllib3.", f"{__package__}._wire.")
+"""How the modules are called that read bodies, beside `requests.models`."""
+
 
 def applied(auth: Any) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
     """An auth as `requests` applies it, held to its contract."""
@@ -63,7 +66,7 @@ def is_of_reading(error: Exception, response: object) -> bool:
     readers = (response, getattr(response, "raw", None))
     for frame, _ in traceback.walk_tb(error.__traceback__):
         module = frame.f_globals.get("__name__", "")
-        if module == "requests.models" or module.startswith("urllib3."):
+        if module == "requests.models" or module.startswith(_READING):
             reader = frame.f_locals.get("self")
             if reader is not None and any(reader is each for each in readers):
                 return isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError)

@@ -72,6 +72,7 @@ class Redirects:
         self._shown = shown
         self._history = history
         self._own_auth: Any = None
+        self._been: list[tuple[str, str | None]] = []
 
     def location(self, hop: Hop, response: requests.Response, what: str) -> str | None:
         """Where an answer redirects to; `None` if it doesn't.
@@ -97,8 +98,13 @@ class Redirects:
         :raises TooManyRedirects: when there were too many
         """
         limit = self._policy.redirects
+        self._been.append((hop.method, hop.prepared.url))
         if len(self._history) >= limit:
-            msg = f"{what}: more than {limit} redirects (Policy(redirects=...) sets the limit)"
+            # Not sooner: a page that sets a cookie, or is not ready yet, redirects to itself too.
+            loop = ", in a loop" if len(set(self._been)) < len(self._been) else ""
+            msg = (
+                f"{what}: more than {limit} redirects{loop} (Policy(redirects=...) sets the limit)"
+            )
             raise TooManyRedirects(msg)
         if hop.own:
             self._own_auth = hop.auth

@@ -469,7 +469,7 @@ def test_a_streamed_body_that_stalls_ends_with_its_read_timeout(server: Scripted
     client = Client(server)
     with (
         client.conn.request("GET", "/", stream=True, timeout=(1.0, 0.2)) as response,
-        pytest.raises(ReadTimeout),
+        pytest.raises(exceptions.ReadTimeout, match=r"read timeout of 0\.2 s"),
     ):
         list(response.iter_content(4))
     assert server.count() == 1
