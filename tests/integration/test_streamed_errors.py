@@ -249,21 +249,15 @@ def test_what_the_caller_is_handling_is_no_cause_and_its_timeout_is_not_ours(
 def test_a_misuse_is_told_as_requests_tells_it(server: ScriptedServer, *, stream: bool) -> None:
     response = Client(server).conn.request("GET", "/", stream=stream)
 
+    many: Any = "many"
     with pytest.raises(TypeError, match="chunk_size"):
-        response.iter_content("many")  # type: ignore[arg-type]
+        response.iter_content(many)
     if stream:
         list(response.iter_content(10))
         with pytest.raises(requests.exceptions.StreamConsumedError):
             response.iter_content(10)
         with pytest.raises(RuntimeError, match="consumed"):
             _ = response.content
-
-
-class Thing:
-    """Something that the request needs for its body, to see whether it is let go of."""
-
-    def __init__(self) -> None:
-        self.read: Any = io.BytesIO(b"x").read
 
 
 def test_a_failed_stream_leaves_no_cycle_behind(server: ScriptedServer) -> None:
@@ -273,7 +267,7 @@ def test_a_failed_stream_leaves_no_cycle_behind(server: ScriptedServer) -> None:
     gc.disable()
     try:
         response = conn.request("GET", "/", stream=True)
-        conn.response = None
+        conn.response = None  # type: ignore[assignment]
         raws = weakref.ref(response.raw)
         try:
             _ = response.content
@@ -295,7 +289,7 @@ def test_a_stream_that_nobody_reads_closes_its_socket_when_it_is_forgotten(
     gc.disable()
     try:
         response = conn.request("GET", "/", stream=True)
-        conn.response = None
+        conn.response = None  # type: ignore[assignment]
         del response
         server.wait_for(lambda: server.connections[0].closed_by == "client")
     finally:

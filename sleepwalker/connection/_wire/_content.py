@@ -16,7 +16,8 @@ import inspect
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from urllib3.response import ContentDecoder
+from urllib3.exceptions import DecodeError
+from urllib3.response import ContentDecoder, MultiDecoder
 
 from ._limits import TooMuch
 
@@ -70,6 +71,11 @@ class Content:
         self, amt: int | None = CHUNK, decode_content: bool | None = None
     ) -> Iterator[bytes]:
         """As urllib3's."""
+        if self._limit is None:
+            return self._each(self._inner.stream(amt, decode_content))
+        decode = self.decode_content if decode_content is None else decode_content
+        if decode and not BOUNDED and (coding := self._coding()):
+            return self._each(self._decoded(coding))
         return self._each(self._inner.stream(self._at_once(amt), decode_content))
 
     def read_chunked(
@@ -126,14 +132,32 @@ class Content:
         if self._limit is None:
             return amt
         amt = CHUNK if amt is None or amt < 0 else amt
-        coding = self._inner.headers.get("content-encoding", "").strip().lower()
-        if BOUNDED or not coding:
-            return amt
+        coding = "" if BOUNDED else self._coding()
+        return min(amt, PIECES.get(coding, SMALL)) if coding else amt
+
+    def _coding(self) -> str:
+        """The content codings that urllib3 undoes; empty when there are none."""
+        coding: str = self._inner.headers.get("content-encoding", "").lower()
+        known = (each.strip() in self._inner.CONTENT_DECODERS for each in coding.split(","))
+        return coding if any(known) else ""
+
+    def _decoded(self, coding: str) -> Iterator[bytes]:
+        """The body, where urllib3 would decompress without bounds, and copy what it has too much.
+
+        :raises DecodeError: as urllib3 does
+        """
         if coding.count(",") >= CODINGS:
-            self._refuse(
-                f"more than {CODINGS} content codings in a row, which this urllib3 can't bound"
-            )
-        return min(amt, PIECES.get(coding, SMALL))
+            self._refuse(f"a body under more than {CODINGS} content codings")
+        decoder = MultiDecoder(coding)
+        try:
+            for piece in self._inner.stream(PIECES.get(coding, SMALL), decode_content=False):
+                if data := decoder.decompress(piece):
+                    yield data
+            if data := decoder.flush():
+                yield data
+        except self._inner.DECODER_ERROR_CLASSES as error:
+            msg = f"can't be decoded as {coding}"
+            raise DecodeError(msg, error) from error
 
     def _each(self, pieces: Any) -> Iterator[bytes]:
         try:
