@@ -203,7 +203,7 @@ def test_a_streamed_body_has_no_limit(server: ScriptedServer, frame: str) -> Non
 
 BOMBS: Final[dict[str, tuple[str, Callable[[], bytes]]]] = {
     "of one layer": ("gzip", lambda: gzip.compress(ZEROS) * 16),
-    "of two layers": ("gzip, gzip", lambda: gzip.compress(gzip.compress(ZEROS, 9) * 2000, 9)),
+    "of two layers": ("gzip, gzip", lambda: gzip.compress(gzip.compress(ZEROS, 9) * 500, 9)),
     "of zlib": ("deflate", lambda: zlib.compress(ZEROS)),
 }
 
