@@ -19,6 +19,7 @@ from sleepwalker.exceptions import (
     ConcurrencyLimitError,
     ConfigurationError,
     RefusedError,
+    ResponseTooLarge,
     TimeoutError,
     URLError,
 )
@@ -111,6 +112,9 @@ class Admission:
 
 def result_of(response: requests.Response | None, error: SleepwalkerException | None) -> Result:
     """How an attempt ended, as far as its host is to be judged by it."""
+    if isinstance(error, ResponseTooLarge):
+        # It works all the same: what it answered tells how well.
+        response, error = error.response, None
     if error is not None:
         if isinstance(error, TimeoutError):
             return Result.TIMEOUT
