@@ -26,6 +26,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit, url
 import requests
 from requests.structures import CaseInsensitiveDict
 
+from sleepwalker import _nesting
 from sleepwalker.exceptions import ConfigurationError, SleepwalkerException
 
 if TYPE_CHECKING:
@@ -704,6 +705,8 @@ def _encodings(body: bytes, charset: str | None) -> list[str]:
 
 
 def _is_json(text: str) -> bool:
+    if _nesting.is_deeper(_utf8(text), _nesting.DEEPEST):
+        return False
     try:
         json.loads(text)
     except (ValueError, RecursionError):
