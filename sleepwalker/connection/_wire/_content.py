@@ -210,10 +210,10 @@ def bounded(inner: Any, limit: int) -> Any:
         # Of somebody who plays the wire.
         return inner
     length = getattr(inner, "length_remaining", None)
+    if length is not None and length <= limit and "content-encoding" not in inner.headers:
+        return inner
     body = Content(inner, limit)
-    if length is None:
-        return body
-    # What comes over the wire may be no more than that either, whatever it decompresses to.
-    if length > limit:
+    if length is not None and length > limit:
+        # What comes over the wire may be no more than that either, whatever it decompresses to.
         body._count(length)
-    return body if "content-encoding" in inner.headers else inner
+    return body

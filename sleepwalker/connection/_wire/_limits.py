@@ -36,19 +36,17 @@ class Lines:
     def readline(self, limit: int = -1) -> bytes:
         line: bytes = self._stream.readline(limit)
         self.last = line
-        if self._limits is not None:
-            self._count(line, self._limits)
+        limits = self._limits
+        if limits is not None:
+            self._bytes += len(line)
+            # The line behind an empty one is the status line of the next answer.
+            self._headers = -1 if line in EMPTY else self._headers + 1
+            if limits.header_bytes is not None and self._bytes > limits.header_bytes:
+                raise too_many_bytes(limits)
+            if self._headers > limits.headers:
+                msg = f"more than {limits.headers} headers (ResponseLimits(headers=...))"
+                raise TooMuch(msg)
         return line
-
-    def _count(self, line: bytes, limits: ResponseLimits) -> None:
-        self._bytes += len(line)
-        # The line behind an empty one is the status line of the next answer.
-        self._headers = -1 if line in EMPTY else self._headers + 1
-        if limits.header_bytes is not None and self._bytes > limits.header_bytes:
-            raise too_many_bytes(limits)
-        if self._headers > limits.headers:
-            msg = f"more than {limits.headers} headers (ResponseLimits(headers=...))"
-            raise TooMuch(msg)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
