@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -40,23 +40,30 @@ from tests.servers import (
     SetCookies,
     close_in_handshake,
     close_without_answer,
+    cut,
     digest_response,
     echo,
+    flood,
     garbage_status_line,
     informational,
     raw,
     redirect,
+    refuse_body,
     refused_port,
     reset_after_reading,
     reset_before_reading,
+    reset_in_handshake,
     respond,
     restart,
+    signal,
     stall,
+    stall_before_reading,
     stall_handshake,
     trickle,
     truncated_body,
     truncated_chunked,
     tunnel,
+    unanswered_port,
     wire,
 )
 from tests.servers.wire import BadRequestError, IncompleteRequestError
@@ -466,6 +473,121 @@ def test_a_wait_ends_when_the_client_leaves(
     server.wait_for(lambda: server.connections[0].closed_by == "client")
 
 
+def test_a_request_can_stay_unread_until_an_event(server: ScriptedServer) -> None:
+    event = threading.Event()
+    server.script(stall_before_reading(event) + respond(204))
+    with dial(server) as sock:
+        sock.sendall(GET)
+        sock.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+        assert server.count() == 0
+        sock.settimeout(PATIENCE)
+        event.set()
+        exactly(sock, b"HTTP/1.1 204 No Content\r\n\r\n")
+    assert server.count() == 1
+
+
+def test_what_stays_unread_for_ever_ends_with_the_client(server: ScriptedServer) -> None:
+    server.script(stall_before_reading())
+    with dial(server) as sock:
+        sock.sendall(GET)
+        server.wait_for(lambda: len(server.connections) == 1)
+    server.wait_for(lambda: server.connections[0].closed_by == "client")
+    assert server.connections[0].bytes_received == 0
+
+
+def test_a_flood_lasts_until_the_client_leaves(server: ScriptedServer) -> None:
+    server.script(flood(b"0123456789"))
+    with dial(server) as sock:
+        sock.sendall(GET)
+        exactly(sock, b"0123456789" * 100_000)
+        assert server.connections[0].closed_by is None
+    server.wait_for(lambda: server.connections[0].closed_by == "client")
+
+
+def test_a_signal_tells_what_was_done_before_it(server: ScriptedServer) -> None:
+    event = threading.Event()
+    server.script(respond(204) + signal(event) + stall())
+    with dial(server) as sock:
+        assert not event.is_set()
+        sock.sendall(GET)
+        assert event.wait(PATIENCE)
+        sock.settimeout(0)
+        exactly(sock, b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
+HALF_A_POST: Final = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\nbegun"
+
+
+def test_a_body_that_is_refused_can_be_read_to_its_end(server: ScriptedServer) -> None:
+    server.script(refuse_body(413, {"X-Why": "size"}))
+    with dial(server) as sock:
+        sock.sendall(HALF_A_POST)
+        answer = all_of(sock)
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"X-Why: size\r\n" in answer
+        assert b"Connection: close\r\n" in answer
+        sock.sendall(b"x" * 100_000)  # nobody resets it
+    server.wait_for(lambda: server.connections[0].closed_at is not None)
+    assert server.connections[0].closed_by == "server"
+    assert server.count() == 0
+
+
+def test_a_body_that_is_refused_can_be_closed_upon(server: ScriptedServer) -> None:
+    server.script(refuse_body(rest="close"))
+    with dial(server) as sock:
+        sock.sendall(HALF_A_POST)
+        answer = sock.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        server.wait_for(lambda: server.connections[0].closed_at is not None)
+        sock.sendall(b"x")  # which the other end answers with a reset
+        with pytest.raises(BrokenPipeError):
+            sock.sendall(b"x")
+    assert server.count() == 0
+
+
+def test_a_body_that_is_refused_can_be_left_unread(server: ScriptedServer) -> None:
+    server.script(refuse_body(rest="stall"))
+    with dial(server) as sock:
+        sock.sendall(HALF_A_POST)
+        assert sock.recv(65536).startswith(b"HTTP/1.1 413 ")
+        sock.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            sock.sendall(b"x" * 50_000_000)
+        assert server.connections[0].closed_by is None
+        server.close()  # which a client that can't get rid of its bytes does not show
+    assert server.connections[0].closed_by == "server"
+    assert server.count() == 0
+
+
+def test_a_body_that_is_refused_does_not_answer_twice(server: ScriptedServer) -> None:
+    server.script(refuse_body(), respond(204))
+    with dial(server) as sock:
+        sock.sendall(GET + GET)
+        assert all_of(sock).count(b"HTTP/1.1 ") == 1
+    with browse(server) as client:
+        assert ask(client)[0] == 204
+
+
+def test_a_cut_lacks_the_good_bye_of_tls(
+    tls_server: ScriptedServer, ca: CertificateAuthority
+) -> None:
+    tls_server.script(raw(b"half") + cut(), raw(b"whole") + close_without_answer())
+    for data, ends in ((b"half", pytest.raises(ssl.SSLEOFError)), (b"whole", nullcontext())):
+        with (
+            dial(tls_server) as sock,
+            ca.client_context().wrap_socket(
+                sock, server_hostname="localhost", suppress_ragged_eofs=False
+            ) as client,
+        ):
+            client.sendall(GET)
+            exactly(client, data)
+            with ends:
+                assert client.recv(1) == b""
+    assert [connection.closed_by for connection in tls_server.connections] == ["server"] * 2
+
+
 def test_a_trickle_takes_its_time(server: ScriptedServer) -> None:
     server.script(trickle(b"abcd", 0.02))
     with dial(server) as sock:
@@ -612,6 +734,19 @@ def test_a_close_in_the_handshake_is_no_reset(
     (connection, _) = tls_server.connections
     assert (connection.handshaken, connection.closed_by) == (False, "server")
     assert connection.bytes_received == 0
+
+
+def test_a_reset_in_the_handshake_is_one(
+    tls_server: ScriptedServer, ca: CertificateAuthority
+) -> None:
+    tls_server.script(reset_in_handshake())
+    with browse(tls_server, ca.client_context()) as client:
+        with pytest.raises(ConnectionResetError, match=RESET):
+            ask(client)
+        client.close()
+        assert ask(client)[0] == 200
+    (connection, _) = tls_server.connections
+    assert (connection.handshaken, connection.closed_by) == (False, "server")
 
 
 def test_a_required_client_certificate_is_recorded(
@@ -788,6 +923,13 @@ def test_a_server_restarts_itself_in_the_middle_of_a_request(server: ScriptedSer
 def test_a_refused_port_refuses() -> None:
     with refused_port() as port, pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), PATIENCE)
+
+
+def test_an_unanswered_port_does_not_answer() -> None:
+    with unanswered_port() as port:
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                socket.create_connection(("127.0.0.1", port), 0.05)
 
 
 def test_64_threads_are_served_at_once_with_exact_counts(make_server: MakeServer) -> None:

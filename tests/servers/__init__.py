@@ -26,13 +26,18 @@ Answer = Action | Sequence[Action] | handler(Request) -> Action | Sequence[Actio
 Actions. `a + b` (or `[a, b]`) does both at one request: `informational(103) + stall(e) + echo()`
     respond(status=200, headers=(), body=b"", *, json=..., close=False)
     redirect(status, location)  echo(status=200)  informational(status=100, headers=())
-    raw(data)  trickle(data, interval)  wire(status, headers, body, *, json=...) -> bytes for these
+    raw(data)  trickle(data, interval)  flood(data) until the client leaves
+    wire(status, headers, body, *, json=...) -> bytes for these
     truncated_body(body=b"half", length=None, status=200, headers=())  garbage_status_line()
     truncated_chunked(body=b"half", status=200, headers=())
     stall(until: Event | None = None)  close_without_answer()  reset_after_reading()
-    stall_before_reading(until: Event | None = None)   the way was lost in silence
+    cut()                                   closes without TLS's good-bye
+    signal(event)                           sets it: `raw(data) + signal(event)`
+    stall_before_reading(until: Event | None = None)    from a request's first byte on
+    refuse_body(status=413, headers=(), *, rest="read" | "close" | "stall")    once a head is read
     reset_before_reading(*, head=False)     at a request's first byte, or once its head is read
-    stall_handshake(until: Event | None = None)  close_in_handshake()    TLS, new connections
+    stall_handshake(until: Event | None = None)  close_in_handshake()  reset_in_handshake()    TLS,
+                                            at new connections
     restart()                               the server restarts on its port instead of answering
     tunnel()  forward()                     a ForwardProxy's work, as in `stall(event) + tunnel()`
 Handlers (what was shown is in `.seen`; `then` answers those let in, by default an echo):
@@ -56,15 +61,20 @@ from tests.servers.actions import (
     Handler,
     close_in_handshake,
     close_without_answer,
+    cut,
     echo,
+    flood,
     garbage_status_line,
     informational,
     raw,
     redirect,
+    refuse_body,
     reset_after_reading,
     reset_before_reading,
+    reset_in_handshake,
     respond,
     restart,
+    signal,
     stall,
     stall_before_reading,
     stall_handshake,
@@ -109,18 +119,23 @@ __all__ = [
     "SetCookies",
     "close_in_handshake",
     "close_without_answer",
+    "cut",
     "digest_response",
     "echo",
+    "flood",
     "forward",
     "garbage_status_line",
     "informational",
     "raw",
     "redirect",
+    "refuse_body",
     "refused_port",
     "reset_after_reading",
     "reset_before_reading",
+    "reset_in_handshake",
     "respond",
     "restart",
+    "signal",
     "stall",
     "stall_before_reading",
     "stall_handshake",

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tests.servers.wire import (
     NO_JSON,
@@ -231,6 +231,61 @@ def trickle(data: bytes, interval: float) -> Action:
     return _Trickle(data, interval)
 
 
+@dataclass(frozen=True)
+class _Flood(Step):
+    data: bytes
+
+    def perform(self, exchange: Exchange) -> None:
+        while True:
+            exchange.channel.send(self.data)
+
+
+def flood(data: bytes) -> Action:
+    """Send these bytes again and again, as fast as the client reads, until it leaves."""
+    return _Flood(data)
+
+
+Rest = Literal["read", "close", "stall"]
+
+
+@dataclass(frozen=True)
+class _RefuseBody(Step):
+    answer: bytes
+    rest: Rest
+    stage: Stage = Stage.HEAD
+
+    def perform(self, exchange: Exchange) -> None:
+        exchange.channel.send(self.answer)
+        if self.rest == "stall":
+            exchange.channel.wait()
+        else:
+            exchange.channel.finish(linger=self.rest == "read")
+
+
+def refuse_body(status: int = 413, headers: HeaderPairs = (), *, rest: Rest = "read") -> Action:
+    """Answer when the head is read, before the body is, and then take no more requests.
+
+    The body is read and thrown away (`rest="read"`), or the connection is closed on it, which
+    resets it if bytes are unread ("close"), or left open and unread ("stall").
+    """
+    headers = (*pairs(headers), ("Connection", "close"))
+    return _RefuseBody(make_response(status, headers, b"no").encode(), rest)
+
+
+@dataclass(frozen=True)
+class _Signal(Step):
+    event: threading.Event
+
+    def perform(self, exchange: Exchange) -> None:
+        del exchange
+        self.event.set()
+
+
+def signal(event: threading.Event) -> Action:
+    """Set this event: what stands before it in a sum is done."""
+    return _Signal(event)
+
+
 # Waiting
 
 
@@ -298,6 +353,17 @@ def close_in_handshake() -> Action:
 
 
 @dataclass(frozen=True)
+class _Cut(Step):
+    def perform(self, exchange: Exchange) -> None:
+        exchange.channel.finish(farewell=False)
+
+
+def cut() -> Action:
+    """Read the request and close without TLS's good-bye, which alone tells an end from a cut."""
+    return _Cut()
+
+
+@dataclass(frozen=True)
 class _Reset(Step):
     stage: Stage = Stage.READ
 
@@ -313,6 +379,20 @@ def reset_after_reading() -> Action:
 def reset_before_reading(*, head: bool = False) -> Action:
     """Reset the connection when a request's first byte arrives, or when its `head` is read."""
     return _Reset(Stage.HEAD if head else Stage.UNREAD)
+
+
+@dataclass(frozen=True)
+class _ResetInHandshake(Step):
+    stage: Stage = Stage.HANDSHAKE
+
+    def perform(self, exchange: Exchange) -> None:
+        exchange.channel.discard()  # so that the client has begun
+        exchange.channel.reset()
+
+
+def reset_in_handshake() -> Action:
+    """Reset the connection when the client has begun the TLS handshake."""
+    return _ResetInHandshake()
 
 
 @dataclass(frozen=True)

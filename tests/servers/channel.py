@@ -174,14 +174,14 @@ class Channel:
             for sock in (self._sock, *self._attached):
                 _shut(sock)
 
-    def finish(self, by: Party = "server", *, linger: bool = False) -> None:
-        """Close politely; with `linger` only after the client has.
+    def finish(self, by: Party = "server", *, linger: bool = False, farewell: bool = True) -> None:
+        """Close politely; with `linger` only after the client has; TLS says good-bye, or not.
 
         Without it, bytes that were left unread turn the closing into a reset, which takes what was
         sent last away from the client.
         """
         self._end(by)
-        if isinstance(self._sock, ssl.SSLSocket) and self.record.handshaken:
+        if farewell and isinstance(self._sock, ssl.SSLSocket) and self.record.handshaken:
             with suppress(OSError, ValueError):
                 self._sock.settimeout(0)  # say good-bye, don't wait for the answer
                 self._sock.unwrap()
