@@ -29,6 +29,9 @@ CONTRADICTORY = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\n{}",
 ]
 
+HIDING = [b"this is no header", b"Content-Type : text/plain", "Größe: 1".encode(), b"\0: 1"]
+"""Lines for which http.client leaves out those behind them."""
+
 
 @pytest.mark.parametrize("head", CUT_OFF)
 def test_an_answer_that_ends_within_its_headers_is_asked_for_again(
@@ -145,3 +148,43 @@ def test_a_length_beyond_all_numbers_is_a_protocol_error(server: ScriptedServer)
         Client(server).conn.request("POST", "/")
 
     assert server.count() == 1
+
+
+@pytest.mark.parametrize("line", HIDING)
+@pytest.mark.parametrize("body", [b"half", b"whole", b""])
+def test_a_line_that_hides_the_length_makes_no_whole_of_a_part(
+    server: ScriptedServer, line: bytes, body: bytes
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\n" + line + b"\r\nContent-Length: 5\r\n\r\n"
+    server.script(raw(head + body) + close_without_answer())
+
+    with pytest.raises(ProtocolError) as caught:
+        Client(server).conn.request("POST", "/books", data=b"x")
+
+    assert caught.value.outcome_unknown
+    assert server.count() == 1
+
+
+@pytest.mark.parametrize("line", HIDING)
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        (b"Content-Length: 5\r\n", b"whole"),
+        (b"Transfer-Encoding: chunked\r\n", b"5\r\nwhole\r\n0\r\n\r\n"),
+    ],
+)
+def test_a_line_that_is_no_header_does_no_harm_behind_the_length(
+    server: ScriptedServer, line: bytes, framing: bytes, body: bytes
+) -> None:
+    server.script(raw(b"HTTP/1.1 200 OK\r\n" + framing + line + b"\r\n\r\n" + body))
+
+    assert Client(server).conn.request("GET", "/", timeout=5).content == b"whole"
+    assert server.count() == 1
+
+
+def test_a_line_that_is_no_header_does_no_harm_where_there_is_no_body(
+    server: ScriptedServer,
+) -> None:
+    server.script(raw(b"HTTP/1.1 204 No Content\r\nno header\r\n\r\n"))
+
+    assert Client(server).conn.request("DELETE", "/", timeout=5).status_code == 204

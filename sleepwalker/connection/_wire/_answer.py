@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+from email.errors import FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect
 from typing import Any
 
 from ._limits import Chunks, Lines
@@ -12,6 +13,8 @@ INTERIM = 16
 """How many interim answers (1xx) a server may send before its answer."""
 SWITCHING = 101
 """The one 1xx status that is an answer."""
+CUT_HEADERS = (FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect)
+"""What the parser notes of a line that is no header."""
 
 
 def _agreed(lengths: set[str]) -> int:
@@ -54,6 +57,14 @@ class Answer(http.client.HTTPResponse):
                 self.length = agreed
         if self.chunked and limits is not None:
             self.fp = Chunks(self.fp, limits)  # type: ignore[assignment]
+        if self.length is None and not self.chunked and self._lacks_headers():
+            # A body that was cut short could be taken for one that ends with the connection.
+            msg = "a line among the headers is none, and may hide the body's length"
+            raise http.client.HTTPException(msg)
+
+    def _lacks_headers(self) -> bool:
+        """Whether http.client left out lines from one on that is no header."""
+        return any(isinstance(defect, CUT_HEADERS) for defect in self.headers.defects)
 
     def _begin_behind_interim(self) -> None:
         for _ in range(INTERIM + 1):
