@@ -45,6 +45,7 @@ from tests.servers import (
     echo,
     flood,
     garbage_status_line,
+    hang_up,
     informational,
     raw,
     redirect,
@@ -495,6 +496,15 @@ def test_what_stays_unread_for_ever_ends_with_the_client(server: ScriptedServer)
         server.wait_for(lambda: len(server.connections) == 1)
     server.wait_for(lambda: server.connections[0].closed_by == "client")
     assert server.connections[0].bytes_received == 0
+
+
+def test_a_server_can_hang_up_at_the_first_byte_whatever_it_is(server: ScriptedServer) -> None:
+    server.script(hang_up(b"what?"))
+    with dial(server) as sock:
+        sock.sendall(b"\x16")
+        assert all_of(sock) == b"what?"
+    assert server.connections[0].closed_by == "server"
+    assert server.requests == []
 
 
 def test_a_flood_lasts_until_the_client_leaves(server: ScriptedServer) -> None:

@@ -31,6 +31,7 @@ Actions. `a + b` (or `[a, b]`) does both at one request: `informational(103) + s
     truncated_body(body=b"half", length=None, status=200, headers=())  garbage_status_line()
     truncated_chunked(body=b"half", status=200, headers=())
     stall(until: Event | None = None)  close_without_answer()  reset_after_reading()
+    hang_up(data)                           sends and closes at a request's first byte
     cut()                                   closes without TLS's good-bye
     signal(event)                           sets it: `raw(data) + signal(event)`
     stall_before_reading(until: Event | None = None)    from a request's first byte on
@@ -65,6 +66,7 @@ from tests.servers.actions import (
     echo,
     flood,
     garbage_status_line,
+    hang_up,
     informational,
     raw,
     redirect,
@@ -125,6 +127,7 @@ __all__ = [
     "flood",
     "forward",
     "garbage_status_line",
+    "hang_up",
     "informational",
     "raw",
     "redirect",

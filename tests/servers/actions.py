@@ -353,6 +353,21 @@ def close_in_handshake() -> Action:
 
 
 @dataclass(frozen=True)
+class _HangUp(Step):
+    data: bytes
+    stage: Stage = Stage.UNREAD
+
+    def perform(self, exchange: Exchange) -> None:
+        exchange.channel.send(self.data)
+        exchange.channel.finish()
+
+
+def hang_up(data: bytes) -> Action:
+    """At a request's first byte send these bytes and close: whatever that byte begins."""
+    return _HangUp(data)
+
+
+@dataclass(frozen=True)
 class _Cut(Step):
     def perform(self, exchange: Exchange) -> None:
         exchange.channel.finish(farewell=False)
