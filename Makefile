@@ -22,7 +22,7 @@ ifneq ($(shell test -x $(BIN)/python && test "$$(cat $(VENV)/made-in 2>/dev/null
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint types format pins clean
+.PHONY: help demo test faults bench lint types format pins clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 @\2/p' Makefile | while IFS=@ read -r name what; do \
@@ -33,6 +33,9 @@ demo: $(VENV)/ready-demo ## three misbehaving HTTPS hosts and a workload that su
 
 test: $(VENV)/ready-dev ## the test suite
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+faults: $(VENV)/ready-dev ## the fault matrix beside other clients; writes docs/fault-matrix.md
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 bench: $(VENV)/ready-dev ## the benchmarks, as ratios beside other clients
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -6,5 +6,6 @@
 - `kinds`: the kinds of requests, and how an answer is known as one's own
 - `clients`: ours, `requests` and `httpx`, as people set them up
 - `running`: runs cells, and finds what is wrong with them
+- `verdict`: compares ours with the table
 - `page`: writes `docs/fault-matrix.md` of a run: `python -m tests.faults`
 """

@@ -138,6 +138,7 @@ class Requests(Client):
 
     name = "requests"
     errors = (requests.RequestException,)
+    options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, scene: Scene, times: Times) -> None:
         """Make it."""
@@ -146,7 +147,9 @@ class Requests(Client):
         self._session.trust_env = False
         self._session.verify = str(scene.bundle)
         adapter = HTTPAdapter(
-            max_retries=Retry(total=3, backoff_factor=0.01, status_forcelist=STATUSES)
+            max_retries=Retry(
+                total=3, backoff_factor=0.01, status_forcelist=STATUSES, **self.options
+            )
         )
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -170,6 +173,13 @@ class Requests(Client):
     def close(self) -> None:
         """Close."""
         self._session.close()
+
+
+class RequestsAnyMethod(Requests):
+    """The same, with the option that makes `Retry` retry POST."""
+
+    name = "requests, any method"
+    options: ClassVar[dict[str, Any]] = {"allowed_methods": None}
 
 
 class Httpx(Client):
@@ -207,4 +217,4 @@ class Httpx(Client):
         self._client.close()
 
 
-OTHERS: Final = (Requests, Httpx)
+OTHERS: Final = (Requests, RequestsAnyMethod, Httpx)

@@ -9,24 +9,22 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.faults.catalogue import FAULTS, GROUPS, Fault
 from tests.faults.clients import Ours
-from tests.faults.kinds import KINDS, Kind
+from tests.faults.kinds import KINDS
 from tests.faults.names import Resolver
-from tests.faults.running import FLAWS, Seen, Tools, run_fault
+from tests.faults.running import Tools, run_timed
 from tests.faults.table import ROWS
+from tests.faults.verdict import complaints, lateness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.servers import CertificateAuthority
-
-TIMES: Final = 3
-"""How often a call may be timed."""
 
 
 @pytest.fixture
@@ -35,38 +33,13 @@ def tools(ca: CertificateAuthority) -> Iterator[Tools]:
         yield Tools(ca, resolver)
 
 
-def complaints(fault: Fault, seen: Seen) -> list[str]:
-    """What is not as the table says, or breaks a promise; times aside."""
-    wanted = ROWS[fault.name][seen.kind.name]
-    found = []
-    if (seen.cell, seen.error) != wanted:
-        got = f"{seen.cell} {seen.error}".strip()
-        found.append(f"{' '.join(wanted).strip()} in the table, but it gave {got}")
-    found += [FLAWS[flaw] for flaw in sorted(seen.flaws - {"late"})]
-    if not seen.goes_on:
-        found.append("the next request did not get its own answer")
-    told = f"\n        {seen.told}" if found and seen.told else ""
-    return [f"{seen.kind.name}: {'; '.join(found)}{told}"] if found else []
-
-
-def lateness(fault: Fault, seen: Seen) -> str:
-    """Say how late a call was."""
-    return f"{seen.kind.name}: {seen.seconds:.3f} s of {fault.times.deadline} s"
-
-
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_every_request_ends_as_the_table_says(fault: Fault, tools: Tools) -> None:
-    wrong, late = [], []
-    kinds: tuple[Kind, ...] = KINDS
-    for _ in range(TIMES):
-        runs = run_fault(fault, Ours, tools, kinds)
-        wrong += [each for seen in runs for each in complaints(fault, seen)]
-        late += [lateness(fault, seen) for seen in runs if "late" in seen.flaws]
-        kinds = tuple(seen.kind for seen in runs if "late" in seen.flaws)
-        if not kinds or wrong:
-            break
+    every, last = run_timed(fault, Ours, tools)
+    wrong = [each for seen in every for each in complaints(fault, seen)]
+    late = [lateness(fault, seen) for seen in every if "late" in seen.flaws]
     assert not wrong, "\n".join([fault.story, *wrong, *late]) + "\n"
-    assert not kinds, "\n".join([fault.story, f"late, {TIMES} times:", *late])
+    assert not any("late" in seen.flaws for seen in last), "\n".join([fault.story, *late]) + "\n"
 
 
 def test_the_table_has_exactly_the_faults_of_the_catalogue_in_their_order() -> None:
