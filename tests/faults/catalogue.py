@@ -53,7 +53,7 @@ PLENTY: Final = Times(connect=5.0, read=5.0, deadline=10.0)
 """Where nothing stalls, and no timeout is meant to fire however slow the machine."""
 STALLING: Final = Times(connect=0.5, read=0.5, deadline=3.0)
 """Where a timeout fires, three times at most, and the deadline does not."""
-SLOW: Final = Times(connect=0.5, read=0.5, deadline=1.0)
+SLOW: Final = Times(connect=2.0, read=0.5, deadline=1.0)
 """Where no timeout fires, and only the deadline ends it."""
 _INTERVAL: Final = 0.05
 """Seconds between the bytes of a trickle."""

@@ -92,8 +92,8 @@ last chunk missing, closed          =2:2  =2:2  =2:2  ?1:1  =2:2  ?1:1  Protocol
 last chunk missing, silence         =2:2  =2:2  =2:2  ?1:1  =2:2  ?1:1  ReadTimeout
 gzip cut short                      =2:2  =2:2  =2:2  ?1:1  =2:2  ?1:1  ProtocolError
 gzip that is none                   =2:2  =2:2  =2:2  ?1:1  =2:2  ?1:1  ProtocolError
-gzip bomb                           !1:1  ?1:1  ?1:1  ?1:1  ?1:1  ?1:1  ResponseTooLarge
-body of 8 MiB                       !1:1  ?1:1  ?1:1  ?1:1  ?1:1  ?1:1  ResponseTooLarge
+gzip bomb                           !1:1  !1:1  !1:1  !1:1  !1:1  !1:1  ResponseTooLarge
+body of 8 MiB                       !1:1  !1:1  !1:1  !1:1  !1:1  !1:1  ResponseTooLarge
 close-delimited body                =1:1  =1:1  =1:1  =1:1  =1:1  =1:1
 close-delimited body, reset         =2:2  =2:2  =2:2  ?1:1  =2:2  ?1:1  ProtocolError
 
