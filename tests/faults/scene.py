@@ -17,10 +17,10 @@ from tests.servers import (
     Answer,
     ForwardProxy,
     ScriptedServer,
-    blackholed_port,
     refused_port,
     respond,
     tunnel,
+    unanswered_port,
 )
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Scene:
 
     def blackholed(self) -> int:
         """Give a port that answers nothing."""
-        return self._ends.enter_context(blackholed_port())
+        return self._ends.enter_context(unanswered_port())
 
     @property
     def over(self) -> threading.Event:

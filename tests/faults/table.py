@@ -55,7 +55,7 @@ answer cut off, TLS                 =2:2  =2:2  =2:2  ?1:1  =2:2  ?1:1  Protocol
 
 proxy refuses connections, always   !3:0  !3:0  !3:0  !3:0  !3:0  !3:0  ProxyError
 CONNECT refused                     =2:1  =2:1  =2:1  =2:1  =2:1  =2:1
-CONNECT unauthorised, always        !3:0  !3:0  !3:0  !3:0  !3:0  !3:0  ProxyError
+CONNECT unauthorised, always        !1:0  !1:0  !1:0  !1:0  !1:0  !1:0  ProxyError
 CONNECT stalls                      =2:1  =2:1  =2:1  =2:1  =2:1  =2:1
 CONNECT trickles, always            !1:0  !1:0  !1:0  !1:0  !1:0  !1:0  DeadlineExceeded
 CONNECT reset                       =2:1  =2:1  =2:1  =2:1  =2:1  =2:1
