@@ -6,6 +6,8 @@ Rules:
 2. A place that becomes free is handed to who waits, under the lock: it can't be taken in between.
 3. Waiting is done outside the lock; whoever gives up leaves the queue, or gives back what it was
    handed at the last moment.
+4. An adaptive limit grows by one a round (as many successes as it is large), not by one a success:
+   that would double it each round, and overrun a host that has just recovered.
 """
 
 from __future__ import annotations
@@ -27,6 +29,19 @@ _OVERLOADED = frozenset({Result.TIMEOUT, Result.THROTTLED})
 _ANSWERED = frozenset({Result.SUCCESS, Result.REJECTED})
 
 
+def patience(remaining: float, timeout: float) -> float:
+    """How many seconds to wait for a place: as long as a whole attempt still fits in afterwards.
+
+    Whoever is let in with next to nothing left is sent for nobody. As who comes first goes first,
+    that would be everyone, as soon as callers wait until their deadlines.
+
+    :param remaining: seconds that the deadline leaves
+    :param timeout: seconds that an attempt may take; where it is more than half of what is left,
+        half is waited
+    """
+    return max(remaining / 2, remaining - timeout)
+
+
 class ConcurrencyLimiter:
     """A limit, fixed or adaptive; threads may share it.
 
@@ -34,11 +49,13 @@ class ConcurrencyLimiter:
     :param name: what is told of the host in errors
     """
 
-    __slots__ = ("_in_flight", "_limit", "_lock", "_name", "_queue", "_settings")
+    __slots__ = ("_answered", "_in_flight", "_limit", "_lock", "_name", "_queue", "_settings")
 
     def __init__(self, settings: Limit | AdaptiveLimit, *, name: str = "the host") -> None:
         self._settings, self._name = settings, name
         self._limit = settings.start if isinstance(settings, AdaptiveLimit) else settings.calls
+        self._answered = 0
+        """How many answers speak for a larger limit, since it last changed."""
         self._in_flight = 0
         self._queue: deque[LimiterPermit] = deque()
         # Re-entrant: a signal handler that makes a call may run in the middle of a locked section.
@@ -106,9 +123,13 @@ class ConcurrencyLimiter:
         """Additive increase, multiplicative decrease."""
         if result in _OVERLOADED:
             self._limit = max(settings.least, int(self._limit * settings.decrease))
+            self._answered = 0
         elif result in _ANSWERED and self._in_flight * 2 >= self._limit:
             # What is not used proves nothing.
-            self._limit = min(settings.most, self._limit + 1)
+            self._answered += 1
+            if self._answered >= self._limit:
+                self._limit = min(settings.most, self._limit + 1)
+                self._answered = 0
 
     def renew(self) -> None:
         """In a child made by fork: a new lock, and none of the parent's calls in flight."""

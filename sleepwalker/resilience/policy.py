@@ -130,11 +130,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptiveLimit:
-    """A `Limit` that finds its size: one more after a success, a tenth less after an overload.
+    """A `Limit` that finds its size: one more a round, a tenth less after an overload.
 
     Additive increase and multiplicative decrease, with the figures of Netflix's
-    concurrency-limits. A timeout or a 429 is an overload; a success counts when at least half of
-    the limit is in use.
+    concurrency-limits. A round is as many successes as the limit is large. A timeout or a 429 is an
+    overload; a success counts when at least half of the limit is in use.
     """
 
     start: int = 20
