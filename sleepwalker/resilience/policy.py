@@ -93,8 +93,9 @@ class Breaker:
     """Opens when at least this part of the calls in the window have failed (up to 1: all)."""
     calls: int = 20
     """But not on fewer calls than this."""
-    window: float = 10.0
-    """Seconds: how far back calls count."""
+    window: float = 3.0
+    """Seconds: how far back calls count. A host that stalls has to fail for half of it before that
+    shows; what is sent until then is what it works on first when it is back."""
     open_for: float = 5.0
     """Seconds that it stays open, give or take a fifth; then a probe is let through."""
     probes: int = 1
