@@ -72,7 +72,7 @@ class Report:
             _listed(self.versions),
             *(_text_of(table) for table in self.tables),
             "budgets (CPU of the process; medians of the rounds' ratios, and their quartiles)\n"
-            + _aligned([_told(verdict) for verdict in self.verdicts]),
+            + aligned([_told(verdict) for verdict in self.verdicts]),
         ]
         return "\n\n".join(parts)
 
@@ -110,7 +110,7 @@ def _text_of(table: Table) -> str:
         rows.append(
             [name, *(f"{time:.1f}" for time in times), *(_shown(found) for found in ratios)]
         )
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _told(verdict: Verdict) -> list[str]:
@@ -131,7 +131,7 @@ def _listed(facts: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Columns of one width each: the first to the left, numbers to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(

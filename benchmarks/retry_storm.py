@@ -1,0 +1,217 @@
+"""The command: ``python -m benchmarks.retry_storm``, what retries do to a server that fails.
+
+First a simulation, which gives the same figures for the same seed wherever it runs, then real
+clients on loopback, whose figures are this machine's. `benchmarks.storm` says what is assumed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.report import TIMES, aligned
+from benchmarks.storm import sensitivity, sockets
+from benchmarks.storm.budgets import told, verdicts
+from benchmarks.storm.plot import drawn
+from benchmarks.storm.scenarios import Counted, Recovery, World, failures, outage, stall
+from benchmarks.storm.subjects import DEFAULT, NONE, QUOTA, QUOTA_AIMD, SUBJECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from benchmarks.storm.budgets import Verdict
+    from benchmarks.storm.sockets import Measured
+    from benchmarks.storm.subjects import Subject
+
+CALLS = 10_000
+"""How many calls an outage and the failures of a tenth are told by."""
+QUICK = (NONE, QUOTA, QUOTA_AIMD, DEFAULT)
+"""The subjects of the short form."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the simulation gave, by the subjects' names."""
+
+    world: World
+    outages: dict[str, Counted]
+    failures: dict[str, Counted]
+    recoveries: dict[str, Recovery]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Every budget, and what was measured of it."""
+        return verdicts(self.outages, self.failures, self.recoveries)
+
+
+def simulated(subjects: Sequence[Subject], world: World, *, seed: int) -> Found:
+    """Let every subject meet an outage, failures of a tenth, and a stall."""
+    few = World(processes=20)
+    with _no_collector():
+        return Found(
+            world,
+            {s.name: outage(s, calls=CALLS, seed=seed) for s in subjects},
+            {s.name: failures(few, s, failing=0.1, calls=CALLS, seed=seed) for s in subjects},
+            {s.name: stall(world, s, seed=seed) for s in subjects},
+        )
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """There are no cycles worth looking for, and many objects to look through."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def text_of(found: Found) -> str:
+    """Tell what was simulated to people."""
+    world = found.world
+    rows = [
+        (
+            "simulated",
+            f"outage {TIMES}",
+            "10 %: good",
+            f"load {TIMES}",
+            "stall: recovered",
+            f"peak {TIMES}",
+            f"load {TIMES}",
+        )
+    ]
+    for name, recovery in found.recoveries.items():
+        outage, failing = found.outages[name], found.failures[name]
+        rows.append(
+            (
+                name,
+                f"{outage.load:.4f}",
+                f"{failing.success:.2%}",
+                f"{failing.load:.3f}",
+                told(recovery.seconds),
+                f"{recovery.peak:.1f}",
+                f"{recovery.load:.2f}",
+            )
+        )
+    assumed = (
+        f"{world.processes} processes with {world.rate:g} calls/s each, "
+        f"{world.load:.0%} of what the server can do; an attempt may take {world.timeout:g} s, "
+        f"a caller waits {world.patience:g} s"
+    )
+    told_of = [
+        (
+            verdict.what,
+            verdict.budget,
+            verdict.measured,
+            "not measured" if verdict.met is None else "met" if verdict.met else "missed",
+        )
+        for verdict in found.verdicts
+    ]
+    return f"{assumed}\n\n{aligned(rows)}\n\nbudgets\n{aligned(told_of)}"
+
+
+def text_of_sockets(measured: Sequence[Measured]) -> str:
+    """Tell what was measured over sockets to people."""
+    rows = [
+        (
+            "over loopback",
+            f"outage {TIMES}",
+            "10 %: good",
+            f"load {TIMES}",
+            "stall: recovered",
+            f"load {TIMES}",
+        ),
+        *(
+            (
+                each.name,
+                f"{each.outage.load:.3f}",
+                f"{each.failures.success:.1%}",
+                f"{each.failures.load:.3f}",
+                told(each.recovered),
+                f"{each.stall.load:.2f}",
+            )
+            for each in measured
+        ),
+    ]
+    return aligned(rows)
+
+
+def _text_of_sensitivity() -> str:
+    names = [subject.name for subject in sensitivity.SUBJECTS]
+    rows = [("recovered after a stall, when", *names)]
+    for changed, found in sensitivity.recoveries():
+        rows.append(
+            (changed, *(told(found[n].seconds) if n in found else "" for n in names)),
+        )
+        if sys.stderr.isatty():
+            print(f"\r{changed:40}", end="", file=sys.stderr, flush=True)
+    return aligned(rows)
+
+
+def data_of(found: Found) -> dict[str, Any]:
+    """Tell what was simulated to programs."""
+    return {
+        "world": asdict(found.world),
+        "subjects": {
+            name: {
+                "outage": asdict(found.outages[name]),
+                "failures": asdict(found.failures[name]),
+                "stall": asdict(recovery),
+            }
+            for name, recovery in found.recoveries.items()
+        },
+        "budgets": [verdict._asdict() for verdict in found.verdicts],
+    }
+
+
+def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Understand the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.retry_storm",
+        description="What retries do to a server that fails, simulated and over loopback.",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the simulation")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="some of the subjects, a shorter stall to watch, no sockets: a few seconds",
+    )
+    parser.add_argument("--no-sockets", action="store_true", help="only the simulation")
+    parser.add_argument(
+        "--sensitivity",
+        action="store_true",
+        help="also how recovery depends on what was assumed; takes some minutes",
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw load and goodput (SVG)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything here")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the simulation and the sockets, and print what came of them."""
+    settings = options(arguments)
+    world, subjects = (World(watched=12.0), QUICK) if settings.quick else (World(), SUBJECTS)
+    found = simulated(subjects, world, seed=settings.seed)
+    print(text_of(found))
+    data = data_of(found)
+    if not (settings.quick or settings.no_sockets):
+        measured = sockets.measured()
+        print(f"\n{text_of_sockets(measured)}")
+        data["sockets"] = [asdict(each) for each in measured]
+    if settings.sensitivity:
+        print(f"\n{_text_of_sensitivity()}")
+    if settings.plot is not None:
+        settings.plot.write_text(drawn(world, found.recoveries), encoding="utf-8")
+    if settings.json is not None:
+        settings.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""The design's budgets for resilience, and what was measured of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmarks.report import TIMES
+from benchmarks.storm.subjects import DEFAULT, QUOTA, QUOTA_AIMD
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from benchmarks.storm.scenarios import Counted, Recovery
+
+OUTAGE = 1.004
+SUCCESS, LOAD = 0.998, 1.12
+RECOVERY, ADAPTIVE_RECOVERY = 7.0, 2.0
+
+
+class Verdict(NamedTuple):
+    """A budget, and what was measured of it."""
+
+    what: str
+    budget: str
+    measured: str
+    met: bool | None
+    """`None` when it was not measured."""
+
+
+def verdicts(
+    outages: Mapping[str, Counted],
+    failures: Mapping[str, Counted],
+    recoveries: Mapping[str, Recovery],
+) -> list[Verdict]:
+    """Hold what was measured, by the subjects' names, against the budgets."""
+    return [
+        _outage(outages.get(QUOTA.name)),
+        _less(outages.get(DEFAULT.name), outages.get(QUOTA.name)),
+        _failures(failures.get(DEFAULT.name)),
+        _recovery("by default", recoveries.get(DEFAULT.name), RECOVERY),
+        _recovery("adaptive limit", recoveries.get(QUOTA_AIMD.name), ADAPTIVE_RECOVERY),
+    ]
+
+
+def _outage(found: Counted | None) -> Verdict:
+    what, budget = "total outage, breaker off", f"load ≤ {OUTAGE} {TIMES}"
+    if found is None:
+        return Verdict(what, budget, "-", None)
+    return Verdict(what, budget, f"{found.load:.4f} {TIMES}", found.load <= OUTAGE)
+
+
+def _less(found: Counted | None, off: Counted | None) -> Verdict:
+    what, budget = "total outage, breaker on", "less"
+    if found is None or off is None:
+        return Verdict(what, budget, "-", None)
+    return Verdict(what, budget, f"{found.load:.4f} {TIMES}", found.load < off.load)
+
+
+def _failures(found: Counted | None) -> Verdict:
+    what, budget = "10 % failures, by default", f"≥ {SUCCESS:.1%} at ≤ {LOAD} {TIMES}"
+    if found is None:
+        return Verdict(what, budget, "-", None)
+    measured = f"{found.success:.2%} at {found.load:.3f} {TIMES}"
+    return Verdict(what, budget, measured, found.success >= SUCCESS and found.load <= LOAD)
+
+
+def _recovery(which: str, found: Recovery | None, limit: float) -> Verdict:
+    what, budget = f"10 s stall at 80 % load, {which}", f"≥ 95 % within {limit:g} s"
+    if found is None:
+        return Verdict(what, budget, "-", None)
+    met = found.seconds is not None and found.seconds <= limit
+    return Verdict(what, budget, told(found.seconds), met)
+
+
+def told(seconds: float | None) -> str:
+    """How long it took to recover."""
+    return "never" if seconds is None else f"{seconds:.1f} s"

@@ -1,0 +1,53 @@
+"""How recovery from a stall depends on what was assumed: one assumption changed at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from benchmarks.storm.scenarios import World, stall
+from benchmarks.storm.subjects import ADAPTIVE, DEFAULT, NONE, QUOTA_AIMD, Subject
+from sleepwalker.resilience.policy import Breaker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.storm.scenarios import Recovery
+
+SUBJECTS = (NONE, DEFAULT, QUOTA_AIMD, ADAPTIVE)
+WORLD = World(watched=20.0)
+_CALLS = round(WORLD.arrivals)
+
+
+
+def _with_rate(rate: int) -> World:
+    """As many calls in all, by fewer or more processes."""
+    return replace(WORLD, rate=float(rate), processes=_CALLS // rate)
+
+
+WORLDS: dict[str, tuple[World, int]] = {
+    "as assumed": (WORLD, 0),
+    "another seed": (WORLD, 1),
+    "a third seed": (WORLD, 2),
+    "load 50 %": (replace(WORLD, load=0.5), 0),
+    "load 90 %": (replace(WORLD, load=0.9), 0),
+    "queue of 0.5 s of work": (replace(WORLD, queue=0.5), 0),
+    "queue of 2 s of work": (replace(WORLD, queue=2.0), 0),
+    "the dead are left out": (replace(WORLD, knows_the_dead=True), 0),
+    "attempt 0.5 s": (replace(WORLD, timeout=0.5), 0),
+    "attempt 2 s, patience 6 s": (replace(WORLD, timeout=2.0, patience=6.0), 0),
+    "attempt 10 s, patience 30 s": (replace(WORLD, timeout=10.0, patience=30.0), 0),
+    "800 processes, 1 call/s each": (_with_rate(1), 0),
+    "160 processes, 5 calls/s each": (_with_rate(5), 0),
+    "16 processes, 50 calls/s each": (_with_rate(50), 0),
+    "320 processes, 10 calls/s each": (replace(WORLD, processes=320, watched=12.0), 0),
+}
+"""What is changed, and the seed."""
+
+
+def recoveries() -> Iterator[tuple[str, dict[str, Recovery]]]:
+    """What comes of each of these worlds, by the subject's name."""
+    for name, (world, seed) in WORLDS.items():
+        yield name, {subject.name: stall(world, subject, seed=seed) for subject in SUBJECTS}
+    slow = Subject(name="default", policy=replace(DEFAULT.policy, breaker=Breaker(window=10.0)))
+    yield "breaker looks back 10 s", {slow.name: stall(WORLD, slow, seed=0)}
