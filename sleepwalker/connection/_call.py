@@ -421,7 +421,7 @@ class Call:
         admission = Admission(self._guards, self._outer)
         result = Result.UNKNOWN
         try:
-            self._tell_breaker(admission.enter(self._deadline))
+            self._tell_breaker(admission.enter(self._deadline, self._read_timeout()))
             # So may the others that were in flight.
             self._refuse_if_late(f"before attempt {self._attempts + 1}")
             self.admission = admission
@@ -438,6 +438,11 @@ class Call:
             self.admission = None
             self._tell_breaker(admission.leave(result))
         return response, error
+
+    def _read_timeout(self) -> float:
+        """The seconds that a read may take, whatever the deadline leaves."""
+        call, conn = self._options.timeout, self._conn._timeout
+        return call.read or conn.read or self._policy.read_timeout
 
     def _exchanged(
         self, request: requests.PreparedRequest

@@ -6,6 +6,7 @@ Rule 1: what was sent is counted by the server; a refusal leaves its count as it
 from __future__ import annotations
 
 import pickle
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -372,6 +373,26 @@ def test_who_waits_until_the_deadline_is_refused_and_nothing_was_sent(
 
     assert server.count() == 2
     assert client.outcomes == {"refused": 1, "success": 2}
+
+
+@pytest.mark.parametrize(
+    ("timeout", "waited"),
+    [(None, 0.5), ((3.0, 0.8), 0.5), ((3.0, 0.2), 0.8)],
+)
+def test_a_place_is_waited_for_while_the_deadline_leaves_time_for_an_attempt_then(
+    server: ScriptedServer, timeout: tuple[float, float] | None, waited: float
+) -> None:
+    server.default = gate = Gate()
+    with Client(server, policy=Policy(limit=Limit(calls=1))) as client, ThreadPoolExecutor(1) as ex:
+        first = ex.submit(client.conn.request, "GET", "/")
+        server.wait_for(lambda: gate.inside == 1)
+        with pytest.raises(ConcurrencyLimitError) as caught:
+            client.conn.request("GET", "/", deadline=1.0, timeout=timeout)
+        told = re.search(r"none ended within (\S+) s", str(caught.value))
+        assert told is not None
+        assert float(told[1]) == pytest.approx(waited, abs=0.1)
+        gate.opened.set()
+        first.result()
 
 
 def test_a_call_within_a_calls_response_hook_has_its_place(server: ScriptedServer) -> None:
