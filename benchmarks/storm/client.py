@@ -4,7 +4,8 @@ Rules:
 
 1. The layers are in the design's order: retry with quota, breaker, limit, attempt. A refusal by
    breaker or limit ends the call.
-2. A failed attempt is judged by `sleepwalker.resilience.retry.decide`; who retries pays first.
+2. A failed attempt is judged by `sleepwalker.resilience.retry.decide`. No retry is paid for that
+   would find the breaker open.
 3. A call is good when its answer comes within the caller's patience. Who has no deadline goes on
    retrying when it is over, as their users' code does.
 """
@@ -135,6 +136,8 @@ class Call:
             random=client.random.random,
         )
         if not verdict.again:
+            return None
+        if client.breaker is not None and client.breaker.remaining() > verdict.wait:
             return None
         if client.quota is not None:
             self._cost = client.quota.spend(throttled=False)

@@ -77,10 +77,14 @@ def _frame(panel: _Panel, world: World, seconds: int) -> list[str]:
     bottom = panel.top + HEIGHT
     parts = [
         f'<text x="{LEFT}" y="{panel.top - 10}" font-weight="bold">{panel.title}</text>',
-        f'<rect x="{begun:.1f}" y="{panel.top}" width="{ended - begun:.1f}" height="{HEIGHT}" '
-        'fill="#e8e8e8"/>',
-        f'<text x="{(begun + ended) / 2:.1f}" y="{panel.top + 14}" text-anchor="middle" '
-        'fill="#555555">stall</text>',
+        (
+            f'<rect x="{begun:.1f}" y="{panel.top}" width="{ended - begun:.1f}" height="{HEIGHT}" '
+            'fill="#e8e8e8"/>'
+        ),
+        (
+            f'<text x="{(begun + ended) / 2:.1f}" y="{panel.top + 14}" text-anchor="middle" '
+            'fill="#555555">stall</text>'
+        ),
     ]
     for number in range(round(panel.most / panel.step) + 1):
         value = number * panel.step

@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from benchmarks.storm.client import Client
@@ -58,9 +58,9 @@ class World:
     patience: float = 3.0
     queue: float | None = None
     knows_the_dead: bool = False
-    warm: float = 10.0
+    warm: float = 5.0
     stall: float = 10.0
-    watched: float = 30.0
+    watched: float = 45.0
 
     @property
     def arrivals(self) -> float:

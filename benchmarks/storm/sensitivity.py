@@ -19,7 +19,6 @@ WORLD = World(watched=20.0)
 _CALLS = round(WORLD.arrivals)
 
 
-
 def _with_rate(rate: int) -> World:
     """As many calls in all, by fewer or more processes."""
     return replace(WORLD, rate=float(rate), processes=_CALLS // rate)
@@ -50,4 +49,4 @@ def recoveries() -> Iterator[tuple[str, dict[str, Recovery]]]:
     for name, (world, seed) in WORLDS.items():
         yield name, {subject.name: stall(world, subject, seed=seed) for subject in SUBJECTS}
     slow = Subject(name="default", policy=replace(DEFAULT.policy, breaker=Breaker(window=10.0)))
-    yield "breaker looks back 10 s", {slow.name: stall(WORLD, slow, seed=0)}
+    yield "breaker looks back 10 s", {slow.name: stall(replace(WORLD, warm=12.0), slow, seed=0)}

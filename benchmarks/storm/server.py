@@ -101,7 +101,8 @@ class SimulatedServer:
                 continue
             self._busy += 1
             self._events.after(
-                self._random.expovariate(1 / settings.service), lambda asked=asked: self._done(asked)
+                self._random.expovariate(1 / settings.service),
+                lambda asked=asked: self._done(asked),
             )
 
     def _done(self, asked: Asked) -> None:
