@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sleepwalker.exceptions import CircuitOpenError
 from sleepwalker.resilience.breaker import CircuitBreaker
@@ -25,7 +25,6 @@ from sleepwalker.resilience.retry import Failure, Repeatable, decide
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
 
     from benchmarks.storm.events import Events
     from benchmarks.storm.server import SimulatedServer
@@ -34,6 +33,13 @@ if TYPE_CHECKING:
     from sleepwalker.resilience.limiter import LimiterPermit
 
 GET = Repeatable(method="GET")
+
+
+class Over(Protocol):
+    """Is told that a call is over."""
+
+    def __call__(self, *, good: bool) -> object:
+        """Whether its answer came while the caller had a use for it."""
 
 
 class Client:
@@ -65,10 +71,10 @@ class Client:
         )
         self.limiter = None if policy.limit is None else ConcurrencyLimiter(policy.limit)
 
-    def call(self, over: Callable[[bool], object]) -> None:
+    def call(self, over: Over) -> None:
         """Make a call now.
 
-        :param over: told, when it is over, whether it was good
+        :param over: told when it is over
         """
         Call(self, over).attempt()
 
@@ -78,7 +84,7 @@ class Call:
 
     __slots__ = ("_begun", "_client", "_cost", "_deadline", "_number", "_over", "_until")
 
-    def __init__(self, client: Client, over: Callable[[bool], object]) -> None:
+    def __init__(self, client: Client, over: Over) -> None:
         self._client, self._over = client, over
         self._begun = client.events.now
         persistence = client.subject.persistence
@@ -96,7 +102,7 @@ class Call:
 
     def refused(self) -> None:
         """Breaker, limit or deadline let it go no further."""
-        self._over(False)
+        self._over(good=False)
 
     def succeeded(self) -> None:
         """The answer is there."""
@@ -106,14 +112,14 @@ class Call:
                 client.quota.reward()
             else:
                 client.quota.refund(self._cost)
-        self._over(client.events.now <= self._begun + client.patience)
+        self._over(good=client.events.now <= self._begun + client.patience)
 
     def failed(self, result: Result) -> None:
         """An attempt has failed: go on, or don't."""
         client = self._client
         wait = self._wait(result)
         if wait is None:
-            self._over(False)
+            self._over(good=False)
         elif wait:
             client.events.after(wait, self.attempt)
         else:

@@ -129,7 +129,7 @@ class _Run:
         client = self.clients[int(self._arrivals.random() * len(self.clients))]
         client.call(self._over)
 
-    def _over(self, good: bool) -> None:  # noqa: FBT001 - what a call's end is told
+    def _over(self, *, good: bool) -> None:
         self.good += good
 
     def calls_made(self, number: int) -> None:
@@ -181,7 +181,7 @@ def outage(subject: Subject, *, calls: int, seed: int) -> Counted:
     [client] = run.clients
     left = calls
 
-    def following(good: bool) -> None:  # noqa: FBT001 - what a call's end is told
+    def following(*, good: bool) -> None:
         nonlocal left
         run.good += good
         left -= 1

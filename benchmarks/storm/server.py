@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from sleepwalker.resilience.layers import Result
@@ -87,7 +88,7 @@ class SimulatedServer:
         self.received += 1
         bound = self._settings.queue
         if bound is not None and len(self._queue) >= bound:
-            self._events.after(0.0, lambda: asked.ended(Result.FAILURE))
+            self._events.after(0.0, partial(asked.ended, Result.FAILURE))
             return
         self._queue.append(asked)
         self._work()
@@ -102,13 +103,13 @@ class SimulatedServer:
             self._busy += 1
             self._events.after(
                 self._random.expovariate(1 / settings.service),
-                lambda asked=asked: self._done(asked),
+                partial(self._done, asked),
             )
 
     def _done(self, asked: Asked) -> None:
         """A worker is through with a request."""
         if self._events.now < self._stalled_until:
-            self._events.after(self._stalled_for, lambda: self._done(asked))
+            self._events.after(self._stalled_for, partial(self._done, asked))
             return
         self._busy -= 1
         failed = self._random.random() < self._settings.failing

@@ -28,7 +28,7 @@ from urllib3 import Retry
 
 from benchmarks.storm.scenarios import ENOUGH, Counted
 from benchmarks.storm.socket_server import PATH, StormServer
-from benchmarks.storm.subjects import DEFAULT, QUOTA_AIMD, STAMINA, URLLIB3
+from benchmarks.storm.subjects import DEFAULT, QUOTA_AIMD, STAMINA, URLLIB3, stamina_wait
 from sleepwalker import ANONYMOUS, Connection
 from sleepwalker.exceptions import SleepwalkerException
 from sleepwalker.resilience.policy import RETRY_STATUSES
@@ -167,15 +167,18 @@ class Peer:
     def _retrying(self) -> tenacity.Retrying:
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(requests.RequestException),
-            wait=tenacity.wait_exponential_jitter(initial=0.1, max=5.0, exp_base=2.0, jitter=1.0),
+            wait=lambda state: stamina_wait(state.attempt_number, random.random()),  # noqa: S311 - jitter
             stop=tenacity.stop_any(
                 tenacity.stop_after_attempt(10),
                 tenacity.stop_after_delay(45.0),
                 tenacity.stop_when_event_set(self._closed),
             ),
-            sleep=lambda seconds: self._closed.wait(seconds / self._hurry),
+            sleep=self._wait,
             reraise=True,
         )
+
+    def _wait(self, seconds: float) -> None:
+        self._closed.wait(seconds / self._hurry)
 
     def close(self) -> None:
         """Close the session, and retry no more."""

@@ -91,7 +91,7 @@ class Breaker:
 
     failure_ratio: float = 0.5
     """Opens when at least this part of the calls in the window have failed (up to 1: all)."""
-    calls: int = 20
+    calls: int = 15
     """But not on fewer calls than this."""
     window: float = 3.0
     """Seconds: how far back calls count. A host that stalls has to fail for half of it before that
