@@ -22,7 +22,7 @@ ifneq ($(shell test -x $(BIN)/python && test "$$(cat $(VENV)/made-in 2>/dev/null
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults bench lint types format pins clean
+.PHONY: help demo test faults bench storm lint types format pins clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 @\2/p' Makefile | while IFS=@ read -r name what; do \
@@ -39,6 +39,9 @@ faults: $(VENV)/ready-dev ## the fault matrix beside other clients; writes docs/
 
 bench: $(VENV)/ready-dev ## the benchmarks, as ratios beside other clients
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+storm: $(VENV)/ready-dev ## what retries do to a server that fails
+	@$(BIN)/python -m benchmarks.retry_storm $(ARGS)
 
 lint: $(VENV)/ready-dev ## formatting and every ruff rule
 	@$(BIN)/ruff format --check .

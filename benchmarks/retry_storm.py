@@ -21,7 +21,7 @@ from benchmarks.storm import sensitivity, sockets
 from benchmarks.storm.budgets import told, verdicts
 from benchmarks.storm.plot import drawn
 from benchmarks.storm.scenarios import Counted, Recovery, World, failures, outage, stall
-from benchmarks.storm.subjects import DEFAULT, NONE, QUOTA, QUOTA_AIMD, SUBJECTS
+from benchmarks.storm.subjects import DEFAULT, QUOTA, QUOTA_AIMD, SUBJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 CALLS = 10_000
 """How many calls an outage and the failures of a tenth are told by."""
-QUICK = (NONE, QUOTA, QUOTA_AIMD, DEFAULT)
+QUICK = (QUOTA, QUOTA_AIMD, DEFAULT)
 """The subjects of the short form."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,10 +45,9 @@ ROOT = Path(__file__).parent.parent.parent
 TINY = World(processes=4, warm=3.0, watched=3.0)
 
 
-@cache
-def recovered(subject: Subject, seed: int = 0) -> Recovery:
+def recovered(subject: Subject) -> Recovery:
     """What comes of the design's stall, watched for as long as the budgets go, and longer."""
-    return stall(World(watched=12.0), subject, seed=seed)
+    return stall(World(watched=12.0), subject, seed=1)
 
 
 # The ledger
@@ -89,17 +87,18 @@ def test_a_tenth_of_failures_is_hidden_for_little_load() -> None:
     assert found.load <= 1.12
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_by_default_goodput_is_back_within_7_seconds_after_a_stall(seed: int) -> None:
-    seconds = recovered(DEFAULT, seed).seconds
+# The short form below holds the same against the seed 0.
+
+
+def test_by_default_goodput_is_back_within_7_seconds_after_a_stall() -> None:
+    seconds = recovered(DEFAULT).seconds
 
     assert seconds is not None
     assert seconds <= 7
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_with_the_adaptive_limit_it_is_back_within_2(seed: int) -> None:
-    seconds = recovered(QUOTA_AIMD, seed).seconds
+def test_with_the_adaptive_limit_it_is_back_within_2() -> None:
+    seconds = recovered(QUOTA_AIMD).seconds
 
     assert seconds is not None
     assert seconds <= 2
@@ -112,6 +111,7 @@ def test_without_either_it_is_not() -> None:
     assert found.peak == 1.0
 
 
+@pytest.mark.timeout(180)
 def test_the_short_form_tells_that_every_budget_is_met(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
