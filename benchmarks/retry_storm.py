@@ -208,7 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = options(arguments)
     world, subjects = (World(watched=12.0), QUICK) if settings.quick else (World(), SUBJECTS)
     found = simulated(subjects, world, seed=settings.seed)
-    print(text_of(found))
+    print(text_of(found), flush=True)
+    if settings.plot is not None:
+        settings.plot.write_text(drawn(world, found.recoveries), encoding="utf-8")
     data = data_of(found)
     if not (settings.quick or settings.no_sockets):
         measured = sockets.measured()
@@ -216,8 +218,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data["sockets"] = [asdict(each) for each in measured]
     if settings.sensitivity:
         print(f"\n{_text_of_sensitivity()}")
-    if settings.plot is not None:
-        settings.plot.write_text(drawn(world, found.recoveries), encoding="utf-8")
     if settings.json is not None:
         settings.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.storm.scenarios import World, stall
 from benchmarks.storm.subjects import ADAPTIVE, DEFAULT, NONE, QUOTA_AIMD, Subject
-from sleepwalker.resilience.policy import Breaker
+from sleepwalker.resilience.policy import Breaker, Quota
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,10 +43,25 @@ WORLDS: dict[str, tuple[World, int]] = {
 }
 """What is changed, and the seed."""
 
+OTHERS = (
+    (
+        "a breaker of 20 calls in 10 s",
+        replace(WORLD, warm=12.0),
+        replace(DEFAULT.policy, breaker=Breaker(calls=20, window=10.0)),
+    ),
+    (
+        "1 call/s each, with 50 tokens and a breaker of 5 calls in 5 s",
+        _with_rate(1),
+        replace(DEFAULT.policy, quota=Quota(tokens=50), breaker=Breaker(calls=5, window=5.0)),
+    ),
+)
+"""Other defaults, and the world that they are tried in."""
+
 
 def recoveries() -> Iterator[tuple[str, dict[str, Recovery]]]:
     """What comes of each of these worlds, by the subject's name."""
     for name, (world, seed) in WORLDS.items():
         yield name, {subject.name: stall(world, subject, seed=seed) for subject in SUBJECTS}
-    slow = Subject(name="default", policy=replace(DEFAULT.policy, breaker=Breaker(window=10.0)))
-    yield "breaker looks back 10 s", {slow.name: stall(replace(WORLD, warm=12.0), slow, seed=0)}
+    for name, world, policy in OTHERS:
+        subject = Subject(name=DEFAULT.name, policy=policy)
+        yield name, {subject.name: stall(world, subject, seed=0)}
