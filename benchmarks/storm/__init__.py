@@ -12,9 +12,9 @@
     socket_server.py  the server of that
 
 The model: callers come as a Poisson process that takes no notice of how the server fares. It works
-on what has queued, first come, first served, whether or not anybody waits for it; that, and retries,
-is what keeps an outage going when its cause is gone (N. Bronson and others, "Metastable failures in
-distributed systems", HotOS 2021). What is assumed of sizes and times is in `scenarios.World`, and
+on what has queued, first come, first served, whether or not anybody waits for it. That, and what is
+retried, keeps an outage going when its cause is gone (N. Bronson and others, "Metastable failures
+in distributed systems", HotOS 2021). What is assumed of sizes and times is in `scenarios.World`;
 `docs/retry-storm.md` says why.
 
 Rules:
