@@ -19,7 +19,7 @@ from sleepwalker.exceptions import CircuitOpenError
 from sleepwalker.resilience.breaker import CircuitBreaker
 from sleepwalker.resilience.deadline import LEAST_ATTEMPT
 from sleepwalker.resilience.layers import Result
-from sleepwalker.resilience.limiter import ConcurrencyLimiter, patience
+from sleepwalker.resilience.limiter import ConcurrencyLimiter
 from sleepwalker.resilience.quota import RetryQuota
 from sleepwalker.resilience.retry import Failure, Repeatable, decide
 
@@ -179,7 +179,7 @@ class Attempt:
         if client.limiter is not None:
             self._limiter = client.limiter.permit()
             if not self._limiter.request(self._send):
-                left = patience(self._deadline - client.events.now, client.timeout)
+                left = client.limiter.patience(self._deadline - client.events.now, client.timeout)
                 client.events.after(left, self._give_up)
                 return
         self._send()

@@ -24,7 +24,6 @@ from sleepwalker.exceptions import (
     URLError,
 )
 from sleepwalker.resilience.layers import Result
-from sleepwalker.resilience.limiter import patience
 from sleepwalker.resilience.retry import CIRCUIT_OPEN, LIMIT
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class Admission:
         self._limiter: LimiterPermit | None = None
 
     def enter(self, deadline: Deadline, read_timeout: float) -> str | None:
-        """Be let through, or wait for it, as long as the deadline leaves time for an attempt then.
+        """Be let through, or wait for it, at most until the deadline.
 
         :param read_timeout: seconds that a read of the attempt may take
         :returns: what the breaker became by it, or `None`
@@ -83,7 +82,7 @@ class Admission:
                 self._breaker.acquire()
             if limiter is not None and not (outer is not None and outer.holds(limiter)):
                 self._limiter = limiter.permit()
-                self._limiter.acquire(patience(deadline.remaining(), read_timeout))
+                self._limiter.acquire(limiter.patience(deadline.remaining(), read_timeout))
         except CircuitOpenError as refused:
             raise NotAdmitted(refused, CIRCUIT_OPEN) from None
         except ConcurrencyLimitError as refused:

@@ -29,19 +29,6 @@ _OVERLOADED = frozenset({Result.TIMEOUT, Result.THROTTLED})
 _ANSWERED = frozenset({Result.SUCCESS, Result.REJECTED})
 
 
-def patience(remaining: float, timeout: float) -> float:
-    """How many seconds to wait for a place: as long as a whole attempt still fits in afterwards.
-
-    Whoever is let in with next to nothing left is sent for nobody. As who comes first goes first,
-    that would be everyone, as soon as callers wait until their deadlines.
-
-    :param remaining: seconds that the deadline leaves
-    :param timeout: seconds that an attempt may take; where it is more than half of what is left,
-        half is waited
-    """
-    return max(remaining / 2, remaining - timeout)
-
-
 class ConcurrencyLimiter:
     """A limit, fixed or adaptive; threads may share it.
 
@@ -75,6 +62,22 @@ class ConcurrencyLimiter:
     def waiting(self) -> int:
         """How many wait their turn."""
         return len(self._queue)
+
+    def patience(self, remaining: float, timeout: float) -> float:
+        """How many seconds to wait for a place.
+
+        A fixed limit is waited for until the deadline. An adaptive one as long as a whole attempt
+        still fits in afterwards: whoever is let in with next to nothing left is sent for nobody,
+        and times out, which shrinks the limit. As who comes first goes first, that would be
+        everyone, as soon as callers wait until their deadlines.
+
+        :param remaining: seconds that the deadline leaves
+        :param timeout: seconds that an attempt may take; where it is more than half of what is
+            left, half is waited
+        """
+        if isinstance(self._settings, AdaptiveLimit):
+            return max(remaining / 2, remaining - timeout)
+        return remaining
 
     def permit(self) -> LimiterPermit:
         """A permit for one call, still to be acquired."""

@@ -91,9 +91,9 @@ class Breaker:
 
     failure_ratio: float = 0.5
     """Opens when at least this part of the calls in the window have failed (up to 1: all)."""
-    calls: int = 15
+    calls: int = 20
     """But not on fewer calls than this."""
-    window: float = 3.0
+    window: float = 3.5
     """Seconds: how far back calls count. A host that stalls has to fail for half of it before that
     shows; what is sent until then is what it works on first when it is back."""
     open_for: float = 5.0

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from sleepwalker.resilience.layers import Result
-from sleepwalker.resilience.limiter import ConcurrencyLimiter, LimiterPermit, patience
-from sleepwalker.resilience.policy import AdaptiveLimit
+from sleepwalker.resilience.limiter import ConcurrencyLimiter, LimiterPermit
+from sleepwalker.resilience.policy import AdaptiveLimit, Limit
 
 
 def filled(limiter: ConcurrencyLimiter, calls: int) -> list[LimiterPermit]:
@@ -75,4 +75,9 @@ def test_successes_that_less_than_half_of_the_limit_was_in_use_for_prove_nothing
 def test_a_place_is_waited_for_as_long_as_an_attempt_fits_in_afterwards_or_half_of_what_is_left(
     remaining: float, timeout: float, seconds: float
 ) -> None:
-    assert patience(remaining, timeout) == seconds
+    assert ConcurrencyLimiter(AdaptiveLimit()).patience(remaining, timeout) == seconds
+
+
+@pytest.mark.parametrize("remaining", [0.0, 0.5, 30.0, math.inf])
+def test_a_fixed_limit_is_waited_for_until_the_deadline(remaining: float) -> None:
+    assert ConcurrencyLimiter(Limit()).patience(remaining, 10.0) == remaining

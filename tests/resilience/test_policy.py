@@ -116,8 +116,8 @@ def test_the_defaults_are_the_designs() -> None:
         "quota": {"tokens": 500, "transient": 14, "throttled": 5, "success": 1},
         "breaker": {
             "failure_ratio": 0.5,
-            "calls": 15,
-            "window": 3.0,
+            "calls": 20,
+            "window": 3.5,
             "open_for": 5.0,
             "probes": 1,
         },
@@ -178,7 +178,7 @@ def test_the_repr_of_a_policy_names_each_setting() -> None:
         "connect_timeout=3.0, read_timeout=10.0, deadline=30.0, max_retry_after=60.0, "
         "retry_statuses=frozenset({503}), idempotency_header='Idempotency-Key', redirects=10, "
         "quota=Quota(tokens=500, transient=14, throttled=5, success=1), "
-        "breaker=Breaker(failure_ratio=0.5, calls=15, window=3.0, open_for=5.0, probes=1), "
+        "breaker=Breaker(failure_ratio=0.5, calls=20, window=3.5, open_for=5.0, probes=1), "
         "limit=Limit(calls=64), scope=None, response_limits=ResponseLimits(body=104857600, "
         "headers=100, header_bytes=262144, json_depth=500), deadline_header=None)"
     )
