@@ -62,7 +62,9 @@ class RetryQuota:
 
     def _add(self, tokens: int) -> None:
         with self._lock:
-            self._tokens = min(self._tokens + tokens, self.settings.tokens)
+            # Without a call behind which a signal handler could come, and write too.
+            left = self.settings.tokens - self._tokens
+            self._tokens += tokens if tokens < left else left
 
     def renew(self) -> None:
         """In a child made by fork: a new lock."""
