@@ -2,6 +2,7 @@
 
 Rule 1: no test sees this machine's home, netrc file, proxies or certificates.
 Rule 2: every server ends with its test, and what its script or handlers did wrong fails that test.
+Rule 3: no property fails because the machine is busy.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from tests.servers import (
     Answer,
@@ -32,6 +35,11 @@ _CERTIFICATE_VARIABLES: Final = (
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 )
+
+hypothesis_settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)

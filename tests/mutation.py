@@ -4,6 +4,7 @@
 
     python -m tests.mutation                  # every module
     python -m tests.mutation quota breaker    # some
+    python -m tests.mutation quota:67         # what is on one line
 
 Each mutant is the module with one fault (a comparison flipped, a line dropped, a constant off by
 one ...). A process of its own imports it in place of the module and runs the tests that mirror the
@@ -25,7 +26,6 @@ import copy
 import faulthandler
 import gc
 import importlib
-import importlib.abc
 import importlib.util
 import os
 import sys
@@ -51,7 +51,21 @@ WORKERS: Final = 2
 TESTS: Final = {"layers": ("composition",)}
 """The tests of a module, where they are not those of its name."""
 
-EQUIVALENT: Final[dict[tuple[str, str], str]] = {}
+EQUIVALENT: Final = {
+    ("layers", "0.0  →  1.0"): "a protocol's default is read by type checkers",
+    ("layers", "0.0  →  -1.0"): "the same",
+    ("breaker", "0.0  →  1.0"): "patience is nothing to a breaker",
+    ("quota", "tokens < room  →  tokens <= room"): "either is added where they are the same",
+    ("deadline", "self.at <= other.at  →  self.at < other.at"): "either of two that are at once",
+    (
+        "deadline",
+        "self.remaining() <= other.remaining()  →  self.remaining() < other.remaining()",
+    ): "the same",
+    (
+        "deadline",
+        "'sleepwalker_deadline'  →  'XXsleepwalker_deadline'",
+    ): "a name that only a debugger shows",
+}
 """The mutants that change nothing that can be told, and why."""
 
 PRELOADED: Final = (
@@ -264,7 +278,7 @@ def mutants(module: str, source: str) -> list[Mutant]:
     """Every mutant of a module."""
     found = []
     for number, (_, was, now) in enumerate(faults(ast.parse(source))):
-        line = getattr(was, "lineno", None) or was.target.lineno  # type: ignore[attr-defined] - a comprehension
+        line = next(each.lineno for each in ast.walk(was) if isinstance(each, ast.expr | ast.stmt))
         found.append(Mutant(module, number, line, f"{_told(was)}  →  {_told(now)}"))
     return found
 
@@ -282,7 +296,7 @@ def mutated(source: str, number: int) -> ast.Module:
 # --- running the tests against one -----------------------------------------------------------
 
 
-class _Mutating(importlib.abc.MetaPathFinder, SourceFileLoader):
+class _Mutating(SourceFileLoader):
     """Finds one module, and loads it with a fault."""
 
     def __init__(self, name: str, path: Path, tree: ast.Module) -> None:
@@ -290,6 +304,7 @@ class _Mutating(importlib.abc.MetaPathFinder, SourceFileLoader):
         self._tree = tree
 
     def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
+        """Find it, as `sys.meta_path` asks."""
         if fullname != self.name:
             return None
         return importlib.util.spec_from_file_location(fullname, self.path, loader=self)
@@ -311,7 +326,7 @@ def tests_of(module: str) -> list[str]:
 def _survives(module: str, number: int | None) -> bool:
     """Whether all tests pass; runs in a process that was forked for it."""
     import pytest  # noqa: PLC0415 - by now imported already; not at all where mutants are only made
-    from hypothesis import Phase, settings  # noqa: PLC0415 - the same
+    from hypothesis import HealthCheck, Phase, settings  # noqa: PLC0415 - the same
 
     if number is not None:
         path = path_of(module)
@@ -323,10 +338,21 @@ def _survives(module: str, number: int | None) -> bool:
         derandomize=True,
         database=None,
         deadline=None,
+        suppress_health_check=list(HealthCheck),
         phases=(Phase.explicit, Phase.generate),
     )
     settings.load_profile("mutants")
-    options = ["--exitfirst", "--quiet", "--assert", "plain", "--timeout", str(PATIENCE), "--capture", "no", "--noconftest"]
+    options = [
+        "--exitfirst",
+        "--quiet",
+        "--assert",
+        "plain",
+        "--timeout",
+        str(PATIENCE),
+        "--capture",
+        "no",
+        "--noconftest",
+    ]
     plugins = ["-p", "no:cacheprovider", "-p", "no:faulthandler"]
     return pytest.main([*options, *plugins, *tests_of(module)]) == pytest.ExitCode.OK
 
@@ -354,7 +380,8 @@ def _begin(module: str, number: int | None) -> int:
 
 def survivors(wanted: Iterable[Mutant]) -> list[Mutant]:
     """Run the tests against each, several at a time, and give those that none failed for."""
-    waiting, running, alive = deque(wanted), {}, []
+    waiting, alive = deque(wanted), list[Mutant]()
+    running: dict[int, Mutant] = {}
     while waiting or running:
         while waiting and len(running) < WORKERS:
             mutant = waiting.popleft()
@@ -363,6 +390,8 @@ def survivors(wanted: Iterable[Mutant]) -> list[Mutant]:
         mutant = running.pop(pid)
         if status == 0:
             alive.append(mutant)
+            why = EQUIVALENT.get((mutant.module, mutant.change))
+            print(f"{mutant}  {f'({why})' if why else 'SURVIVED'}", flush=True)
     return sorted(alive, key=lambda each: each.number)
 
 
@@ -383,29 +412,28 @@ def main(wanted: Sequence[str]) -> int:
             importlib.import_module(name)
         # The processes share what is here, and need not look through it for garbage.
         gc.freeze()
-        return 1 if any([_report(module) for module in wanted]) else 0
+        return max([_report(*each.partition(":")[::2]) for each in wanted])
 
 
-def _report(module: str) -> bool:
-    """Test one module's mutants and print what came of it; whether more is to be said of any."""
+def _report(module: str, line: str = "") -> int:
+    """Test one module's mutants and print what came of it; 1 when more is to be said of any."""
     if not _passes(module):
         print(f"{module}: its tests fail without any mutant")
-        return True
+        return 1
     began = time.monotonic()
     made = mutants(module, path_of(module).read_text(encoding="utf-8"))
+    made = [mutant for mutant in made if line in {"", str(mutant.line)}]
     alive = survivors(made)
     explained = [each for each in alive if (module, each.change) in EQUIVALENT]
     effective = len(made) - len(explained)
     killed = len(made) - len(alive)
     print(
-        f"{module}: {killed} of {effective} killed ({killed / effective:.1%}), "
+        f"{module}: {killed} of {effective} killed ({killed / max(effective, 1):.1%}), "
         f"{len(explained)} equivalent, {time.monotonic() - began:.0f} s",
         flush=True,
     )
-    for each in alive:
-        if each not in explained:
-            print(f"    survived: {each}")
-    return len(alive) > len(explained)
+    return int(len(alive) > len(explained))
+
 
 if __name__ == "__main__":
     everything = [

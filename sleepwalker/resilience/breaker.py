@@ -91,7 +91,7 @@ class CircuitBreaker:
         self._lock = threading.RLock()
         self._state = CLOSED
         self._generation = 0
-        """How often it has changed: which time a permit is from."""
+        """How often it has changed (or was forked): which time a permit is from."""
         self._until = 0.0
         """When it is open no longer; half-open: when the probe was under way for long enough."""
         self._probes = 0
@@ -164,8 +164,10 @@ class CircuitBreaker:
         if result in _FAILED:
             self._open(permit)
         elif result is not Result.UNKNOWN:
-            self._succeeded += 1
-            if self._succeeded >= self._settings.probes:
+            if self._succeeded + 1 < self._settings.probes:
+                self._succeeded += 1
+            else:
+                # Not counted before: an interrupt in between would leave no probe to be wanted.
                 self._become(CLOSED)
                 permit.changed = CLOSED
 
@@ -192,8 +194,12 @@ class CircuitBreaker:
         self._failures[now % SLICES] += failed
 
     def renew(self) -> None:
-        """In a child made by fork: a new lock, and no probe of the parent's under way."""
+        """In a child made by fork: a new lock, and no call of the parent's under way.
+
+        The call that forked ends in the child too, where it counts for nothing (rule 4).
+        """
         self._lock = threading.RLock()
+        self._generation += 1
         self._probes = 0
 
     def __repr__(self) -> str:

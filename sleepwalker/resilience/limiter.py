@@ -93,8 +93,25 @@ class ConcurrencyLimiter:
                 permit.held = True
                 self._in_flight += 1
                 return True
+            # There is room and a queue if who made room was interrupted before letting them in.
             self._queue.append(permit)
-            return False
+            let_in = self._let_in()
+            through = permit.held
+        for each in let_in:
+            if each is not permit:
+                each.wake()
+        return through
+
+    def _let_in(self) -> list[LimiterPermit]:
+        """Hand what room there is to those who wait; they are still to be woken."""
+        let_in = []
+        while self._queue and self._in_flight < self._limit:
+            first = self._queue[0]
+            first.held = True
+            self._in_flight += 1
+            self._queue.popleft()
+            let_in.append(first)
+        return let_in
 
     def _stays(self, permit: LimiterPermit) -> bool:
         """Whether a call that has waited was let through, if only at the last moment."""
@@ -112,13 +129,9 @@ class ConcurrencyLimiter:
                 self._adapt(self._settings, result)
             permit.held = False
             # In a child that was forked by this very call it was forgotten already.
-            self._in_flight = max(self._in_flight - 1, 0)
-            let_in = []
-            while self._queue and self._in_flight < self._limit:
-                first = self._queue.popleft()
-                first.held = True
-                self._in_flight += 1
-                let_in.append(first)
+            if self._in_flight:
+                self._in_flight -= 1
+            let_in = self._let_in()
         for each in let_in:
             each.wake()
 

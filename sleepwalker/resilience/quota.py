@@ -62,9 +62,8 @@ class RetryQuota:
 
     def _add(self, tokens: int) -> None:
         with self._lock:
-            # Without a call behind which a signal handler could come, and write too.
-            left = self.settings.tokens - self._tokens
-            self._tokens += tokens if tokens < left else left
+            room = self.settings.tokens - self._tokens
+            self._tokens += tokens if tokens < room else room  # noqa: FURB136 - behind a call of min a signal handler could come, and write too
 
     def renew(self) -> None:
         """In a child made by fork: a new lock."""
