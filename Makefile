@@ -22,7 +22,7 @@ ifneq ($(shell test -x $(BIN)/python && test "$$(cat $(VENV)/made-in 2>/dev/null
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults bench storm lint types format pins clean
+.PHONY: help demo test faults mutants bench storm lint types format pins clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 @\2/p' Makefile | while IFS=@ read -r name what; do \
@@ -36,6 +36,9 @@ test: $(VENV)/ready-dev ## the test suite
 
 faults: $(VENV)/ready-dev ## the fault matrix beside other clients; writes docs/fault-matrix.md
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+mutants: $(VENV)/ready-dev ## what no test of the pure objects notices; minutes
+	@$(BIN)/python -m tests.mutation $(ARGS)
 
 bench: $(VENV)/ready-dev ## the benchmarks, as ratios beside other clients
 	@$(BIN)/python -m benchmarks $(ARGS)

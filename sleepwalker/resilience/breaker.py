@@ -89,18 +89,13 @@ class CircuitBreaker:
         self._random = _random.random if random is None else random
         # Re-entrant: a signal handler that makes a call may run in the middle of a locked section.
         self._lock = threading.RLock()
-        self._state = CLOSED
-        self._generation = 0
+        self._generation = -1
         """How often it has changed (or was forked): which time a permit is from."""
         self._until = 0.0
         """When it is open no longer; half-open: when the probe was under way for long enough."""
-        self._probes = 0
-        """How many probes are under way."""
-        self._succeeded = 0
         self._width = settings.window / SLICES
         self._slice = 0
-        self._calls = [0] * SLICES
-        self._failures = [0] * SLICES
+        self._become(CLOSED)
 
     @property
     def state(self) -> str:
@@ -181,6 +176,7 @@ class CircuitBreaker:
         self._state = state
         self._generation += 1
         self._probes = self._succeeded = 0
+        """How many probes are under way, and how many have shown that the host is well."""
         self._calls, self._failures = [0] * SLICES, [0] * SLICES
 
     def _count(self, *, failed: bool) -> None:

@@ -89,6 +89,7 @@ def test_a_new_breaker_is_closed_and_lets_all_through() -> None:
     bench = Bench()
 
     assert (bench.state, bench.breaker.remaining()) == (CLOSED, 0.0)
+    assert bench.begin().generation == 0
     assert len([bench.begin() for _ in range(100)]) == 100
     assert STATES == ("closed", "half-open", "open")
 
@@ -165,6 +166,7 @@ def test_what_says_nothing_of_the_host_is_not_counted(result: Result) -> None:
         (1000.0, 1009.99, OPEN),
         (1000.0, 1010.0, CLOSED),
         (1000.99, 1009.99, OPEN),
+        (1001.0, 1010.5, OPEN),
         (1000.99, 1010.0, CLOSED),
         (1000.99, 1010.99, CLOSED),
         (1000.0, 1019.5, CLOSED),

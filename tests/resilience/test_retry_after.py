@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sleepwalker.resilience import retry_after as module
 from sleepwalker.resilience.retry_after import retry_after
 
 NOW = datetime(2024, 10, 21, 7, 28, tzinfo=UTC).timestamp()
@@ -109,6 +111,37 @@ def test_a_date_far_away_is_a_long_time_and_no_error() -> None:
 )
 def test_garbage_is_ignored(value: str) -> None:
     assert retry_after(value, NOW) is None
+
+
+def test_what_is_longer_than_any_date_is_not_looked_at() -> None:
+    longest = "Wednesday, 09-Nov-94 08:49:37 GMT"
+
+    assert retry_after(longest, 0.0) == 784370977.0
+    assert retry_after(longest.replace(", ", ",  "), 0.0) is None
+
+
+def test_a_date_without_a_zone_is_in_gmt_wherever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC+7")
+    time.tzset()
+    try:
+        assert retry_after("Mon, 21 Oct 2024 07:28:30", NOW) == 30.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("error", [ValueError, OverflowError, TypeError, IndexError])
+def test_whatever_the_reader_of_dates_trips_over_is_garbage(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which of them a text leads to differs between releases of Python."""
+
+    def trip(_: str) -> datetime:
+        raise error
+
+    monkeypatch.setattr(module, "parsedate_to_datetime", trip)
+
+    assert retry_after("Mon, 21 Oct 2024 07:28:30 GMT", NOW) is None
 
 
 @given(st.text(max_size=40) | st.from_regex(r"\A[A-Za-z0-9,: +\-]{0,32}\Z"))
