@@ -145,7 +145,7 @@ class CircuitBreaker:
             if permit.probe:
                 self._probes -= 1
                 self._judge(permit, result)
-            elif self._state == CLOSED and result in _COUNTED:
+            elif result in _COUNTED:
                 self._count(failed=result in _FAILED)
                 calls, failures = sum(self._calls), sum(self._failures)
                 if (

@@ -28,6 +28,8 @@ from tests.crew import Job, SteppedClock, at_once, wait_for
 from tests.resilience.turns import at_point, interrupted, meanwhile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sleepwalker.resilience.breaker import BreakerPermit
 
 SUCCESS, REJECTED, THROTTLED = Result.SUCCESS, Result.REJECTED, Result.THROTTLED
@@ -35,12 +37,25 @@ FAILURE, TIMEOUT, UNKNOWN = Result.FAILURE, Result.TIMEOUT, Result.UNKNOWN
 REFUSED = "refused"
 
 
+class Watched(SteppedClock):
+    """A clock at whose next look something happens."""
+
+    at_look: Callable[[], object] | None = None
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        act, self.at_look = self.at_look, None
+        if act is not None:
+            act()
+        return super().monotonic()
+
+
 class Bench:
     """A breaker with a clock and a chance that the test moves."""
 
     def __init__(self, *, chance: float = 0.5, now: float = 1000.0, **options: Any) -> None:
         """Begin closed; `chance` 0.5 opens it for exactly as long as it says."""
-        self.clock, self.chance = SteppedClock(now), chance
+        self.clock, self.chance = Watched(now), chance
         self.breaker = CircuitBreaker(
             Breaker(**options), clock=self.clock, random=lambda: self.chance, name="api.example"
         )
@@ -420,6 +435,18 @@ def test_a_second_probe_that_does_not_end_is_not_waited_for_either() -> None:
     assert bench.call(SUCCESS) == CLOSED
 
 
+@pytest.mark.parametrize(("result", "state"), [(SUCCESS, CLOSED), (FAILURE, OPEN)])
+def test_a_stuck_probe_is_heard_though_another_goes_meanwhile(result: Result, state: str) -> None:
+    bench = Bench(open_for=5.0).half_opened()
+    stuck = bench.begin()
+    bench.clock.now += 5.0
+    other = bench.begin()
+
+    stuck.end(result)
+
+    assert (bench.state, stuck.changed, other.changed) == (state, state, None)
+
+
 def test_after_a_stuck_probe_only_one_other_goes_at_a_time() -> None:
     bench = Bench(open_for=5.0).half_opened()
     stuck = bench.begin()
@@ -491,6 +518,18 @@ def test_ending_twice_counts_once() -> None:
     permit = bench.begin()
 
     permit.end(FAILURE)
+    permit.end(FAILURE)
+
+    assert bench.state == CLOSED
+    assert bench.call(FAILURE) == OPEN
+
+
+def test_what_has_ended_is_not_counted_in_a_child_either() -> None:
+    bench = Bench(calls=2)
+    permit = bench.begin()
+    permit.end(FAILURE)
+    bench.breaker.renew()
+
     permit.end(FAILURE)
 
     assert bench.state == CLOSED
@@ -638,6 +677,19 @@ def test_a_call_that_begins_as_it_opens_is_from_before_or_refused() -> None:
         seen[outcome] += 1
         point += 1
     assert seen.keys() == {"from before", REFUSED}
+
+
+@pytest.mark.parametrize(("result", "state"), [(SUCCESS, CLOSED), (FAILURE, OPEN)])
+def test_a_call_that_begins_as_it_closes_is_a_call_like_any(result: Result, state: str) -> None:
+    bench = Bench(calls=1).half_opened()
+    probe, permit = bench.begin(), bench.breaker.permit()
+    # As a signal handler might come in the middle of it.
+    bench.clock.at_look = lambda: probe.end(SUCCESS)
+    permit.acquire()
+    assert (bench.state, permit.probe, permit.changed) == (CLOSED, False, None)
+    permit.end(result)
+
+    assert bench.state == state
 
 
 @pytest.mark.parametrize("probing", [False, True])
