@@ -54,21 +54,52 @@ TESTS: Final = {"layers": ("composition",)}
 """The tests of a module, where they are not those of its name."""
 
 EQUIVALENT: Final = {
-    ("layers", "0.0  →  1.0"): "a protocol's default is read by type checkers",
-    ("layers", "0.0  →  -1.0"): "the same",
-    ("breaker", "0.0  →  1.0"): "patience is nothing to a breaker, nor what is written over",
-    ("breaker", "0.0  →  -1.0"): "the same",
-    ("breaker", "self._until = 0.0  →  pass"): "it is set before it is looked at",
-    ("quota", "tokens < room  →  tokens <= room"): "either is added where they are the same",
-    ("deadline", "self.at <= other.at  →  self.at < other.at"): "either of two that are at once",
+    (
+        "breaker",
+        "def acquire(self, patience: float = 0.0) -> None:",
+        "0.0  →  1.0",
+    ): "patience is nothing to a breaker",
+    ("breaker", "def acquire(self, patience: float = 0.0) -> None:", "0.0  →  -1.0"): "the same",
+    ("breaker", "self._until = 0.0", "0.0  →  1.0"): "it is set before it is looked at",
+    ("breaker", "self._until = 0.0", "0.0  →  -1.0"): "the same",
+    ("breaker", "self._until = 0.0", "self._until = 0.0  →  pass"): "the same",
+    (
+        "breaker",
+        "self._slice = 0",
+        "0  →  1",
+    ): "the first count forgets nothing, there being nothing",
+    ("breaker", "self._slice = 0", "0  →  -1"): "the same",
+    (
+        "breaker",
+        "self._generation += 1",
+        "1  →  2",
+    ): "a number that no other permit has, all the same",
     (
         "deadline",
+        "return self if self.at <= other.at else other",
+        "self.at <= other.at  →  self.at < other.at",
+    ): "either of two that are at once",
+    (
+        "deadline",
+        "return self if self.remaining() <= other.remaining() else other",
         "self.remaining() <= other.remaining()  →  self.remaining() < other.remaining()",
     ): "the same",
     (
         "deadline",
+        '_ambient: ContextVar[Deadline | None] = ContextVar("sleepwalker_deadline", default=None)',
         "'sleepwalker_deadline'  →  'XXsleepwalker_deadline'",
     ): "a name that only a debugger shows",
+    (
+        "layers",
+        "def acquire(self, patience: float = 0.0) -> None:",
+        "0.0  →  1.0",
+    ): "a protocol's default is read by type checkers",
+    ("layers", "def acquire(self, patience: float = 0.0) -> None:", "0.0  →  -1.0"): "the same",
+    (
+        "quota",
+        "self._tokens += tokens if tokens < room else room",
+        "tokens < room  →  tokens <= room",
+    ): "either is added where they are the same",
 }
 """The mutants that change nothing that can be told, and why."""
 
@@ -133,8 +164,15 @@ class Mutant:
     number: int
     """Which of the module's it is, in the order of its source."""
     line: int
+    source: str
+    """That line, without its comment."""
     change: str
     """What was there, and what is there now."""
+
+    @property
+    def equivalence(self) -> str | None:
+        """Why it changes nothing, if it does."""
+        return EQUIVALENT.get((self.module, self.source, self.change))
 
     def __str__(self) -> str:
         return f"{self.module}.py:{self.line}: {self.change}"
@@ -277,10 +315,11 @@ def _put(slot: Slot, node: ast.AST) -> None:
 
 def mutants(module: str, source: str) -> list[Mutant]:
     """Every mutant of a module."""
-    found = []
+    found, lines = [], source.splitlines()
     for number, (_, was, now) in enumerate(faults(ast.parse(source))):
         line = next(each.lineno for each in ast.walk(was) if isinstance(each, ast.expr | ast.stmt))
-        found.append(Mutant(module, number, line, f"{_told(was)}  →  {_told(now)}"))
+        text = lines[line - 1].partition("  #")[0].strip()
+        found.append(Mutant(module, number, line, text, f"{_told(was)}  →  {_told(now)}"))
     return found
 
 
@@ -396,7 +435,7 @@ def survivors(wanted: Iterable[Mutant]) -> list[Mutant]:
         mutant = running.pop(pid)
         if status == 0:
             alive.append(mutant)
-            why = EQUIVALENT.get((mutant.module, mutant.change))
+            why = mutant.equivalence
             print(f"{mutant}  {f'({why})' if why else 'SURVIVED'}", flush=True)
     return sorted(alive, key=lambda each: each.number)
 
@@ -423,6 +462,9 @@ def main(wanted: Sequence[str]) -> int:
 
 def _report(module: str, line: str = "") -> int:
     """Test one module's mutants and print what came of it; 1 when more is to be said of any."""
+    if not all((ROOT / name).is_file() for name in tests_of(module)):
+        print(f"{module}: has no tests")
+        return 1
     if not _passes(module):
         print(f"{module}: its tests fail without any mutant")
         return 1
@@ -430,7 +472,7 @@ def _report(module: str, line: str = "") -> int:
     made = mutants(module, path_of(module).read_text(encoding="utf-8"))
     made = [mutant for mutant in made if line in {"", str(mutant.line)}]
     alive = survivors(made)
-    explained = [each for each in alive if (module, each.change) in EQUIVALENT]
+    explained = [each for each in alive if each.equivalence]
     effective = len(made) - len(explained)
     killed = len(made) - len(alive)
     print(

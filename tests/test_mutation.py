@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import mutation
-from tests.mutation import EQUIVALENT, PACKAGE, ROOT, TESTS, mutants, mutated, path_of
+from tests.mutation import EQUIVALENT, ROOT, TESTS, mutants, mutated, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,19 +93,24 @@ def test_each_mutant_is_the_module_with_one_fault(module: str) -> None:
 
 
 def test_what_is_called_equivalent_is_a_mutant_that_there_is() -> None:
-    def all_mutants() -> Iterable[tuple[str, str]]:
+    def all_mutants() -> Iterable[tuple[str, str, str]]:
         for module in MODULES:
             source = path_of(module).read_text(encoding="utf-8")
-            yield from ((module, mutant.change) for mutant in mutants(module, source))
+            yield from ((module, each.source, each.change) for each in mutants(module, source))
 
     assert EQUIVALENT.keys() - set(all_mutants()) == set()
 
 
-def test_every_module_of_the_package_has_its_tests() -> None:
-    assert PACKAGE == "sleepwalker.resilience"
+def test_a_module_is_tested_by_the_file_of_its_name_or_by_those_that_are_named() -> None:
+    assert mutation.tests_of("quota") == ["tests/resilience/test_quota.py"]
     assert TESTS.keys() - set(MODULES) == set()
-    for module in MODULES:
+    for module in TESTS:
         assert [name for name in mutation.tests_of(module) if not (ROOT / name).is_file()] == []
+
+
+def test_a_module_without_tests_has_no_score(capsys: pytest.CaptureFixture[str]) -> None:
+    assert mutation._report("no_such") == 1  # noqa: SLF001 - all but the running of tests
+    assert "no_such: has no tests" in capsys.readouterr().out
 
 
 @pytest.mark.timeout(180)  # it imports everything anew, and runs tests twice
@@ -130,7 +135,7 @@ def test_a_mutant_that_no_test_fails_for_is_told_of_and_the_command_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = mutants("quota", path_of("quota").read_text(encoding="utf-8"))
-    alive = made[0], next(each for each in made if ("quota", each.change) in EQUIVALENT)
+    alive = made[0], next(each for each in made if each.equivalence)
     monkeypatch.setattr(mutation, "_passes", lambda _: True)
     monkeypatch.setattr(mutation, "survivors", lambda _: list(alive))
 
