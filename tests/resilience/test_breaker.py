@@ -308,7 +308,7 @@ def test_refusals_are_not_counted_and_do_not_lengthen_it() -> None:
 
 @pytest.mark.parametrize("result", Result)
 def test_ending_what_was_refused_changes_nothing(result: Result) -> None:
-    bench = Bench().half_opened()
+    bench = Bench(calls=1).half_opened()
     probe, refused = bench.begin(), bench.breaker.permit()
     with pytest.raises(CircuitOpenError):
         refused.acquire()
@@ -318,6 +318,19 @@ def test_ending_what_was_refused_changes_nothing(result: Result) -> None:
     assert (bench.state, refused.changed) == (HALF_OPEN, None)
     probe.end(SUCCESS)
     assert bench.state == CLOSED
+
+
+@pytest.mark.parametrize("result", Result)
+def test_ending_what_was_refused_while_it_is_open_changes_nothing(result: Result) -> None:
+    bench = Bench(calls=1, open_for=5.0).opened()
+    refused = bench.breaker.permit()
+    with pytest.raises(CircuitOpenError):
+        refused.acquire()
+    bench.clock.now += 1.0
+
+    refused.end(result)
+
+    assert (bench.state, bench.breaker.remaining(), refused.changed) == (OPEN, 4.0, None)
 
 
 # Half-open
@@ -497,8 +510,15 @@ def test_what_failed_before_it_opened_is_forgotten_when_it_closes() -> None:
     bench = Bench(calls=2, window=1000.0).half_opened()
     assert bench.call(SUCCESS) == CLOSED
 
-    assert bench.call(FAILURE) is None
+    assert bench.call(SUCCESS, SUCCESS, SUCCESS) is None
+    assert bench.call(FAILURE, FAILURE) is None
     assert bench.call(FAILURE) == OPEN
+
+
+def test_a_breaker_of_the_first_seconds_of_a_clock_has_counted_nothing_yet() -> None:
+    assert Bench(now=0.0, calls=2).call(SUCCESS, SUCCESS) is None
+    assert Bench(now=0.0, calls=2).call(FAILURE) is None
+    assert Bench(now=0.0, calls=2).call(FAILURE, FAILURE) == OPEN
 
 
 # Permits
@@ -508,9 +528,10 @@ def test_what_failed_before_it_opened_is_forgotten_when_it_closes() -> None:
 def test_ending_what_was_never_acquired_changes_nothing(result: Result) -> None:
     bench = Bench(calls=1)
 
-    bench.breaker.permit().end(result)
-
-    assert bench.state == CLOSED
+    for _ in range(3):
+        bench.breaker.permit().end(result)
+        assert bench.state == CLOSED
+        bench.breaker.renew()
 
 
 def test_ending_twice_counts_once() -> None:
