@@ -96,6 +96,11 @@ EQUIVALENT: Final = {
     ): "a protocol's default is read by type checkers",
     ("layers", "def acquire(self, patience: float = 0.0) -> None:", "0.0  →  -1.0"): "the same",
     (
+        "limiter",
+        "if not permit.held and permit in self._queue:",
+        "not permit.held and permit in self._queue  →  permit in self._queue",
+    ): "who has a place is not in the queue; this saves looking for it",
+    (
         "quota",
         "self._tokens += tokens if tokens < room else room",
         "tokens < room  →  tokens <= room",

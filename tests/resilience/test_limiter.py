@@ -425,7 +425,25 @@ def test_two_threads_that_end_at_once_free_two_places() -> None:
     assert point > 0
 
 
-@pytest.mark.parametrize("what", ["ask", "give up", "end"])
+def test_two_threads_that_end_at_once_teach_twice() -> None:
+    point = 0
+    while True:
+        limiter = adaptive(start=20)
+        first, second = callers(limiter, 2)
+        came = meanwhile(
+            point,
+            lambda call=first: call.end(Result.TIMEOUT),  # type: ignore[misc]
+            lambda call=second: call.end(Result.TIMEOUT),  # type: ignore[misc]
+            module,
+        )
+        if not came:
+            break
+        assert counted(limiter) == (0, 16, 0), point
+        point += 1
+    assert point > 5
+
+
+@pytest.mark.parametrize("what", ["ask", "give up", "end", "lose patience"])
 def test_a_decision_waits_for_the_one_that_another_thread_is_in(what: str) -> None:
     limiter = limited(1)
     first, second = callers(limiter, 2)
@@ -440,6 +458,8 @@ def test_a_decision_waits_for_the_one_that_another_thread_is_in(what: str) -> No
         "ask": lambda: Caller(limiter),
         "give up": second.end,
         "end": first.end,
+        # What is left to decide once the time is over.
+        "lose patience": lambda: limiter._stays(second.permit),  # noqa: SLF001 - without the wait before
     }
     holder = Job(hold)
     wait_for(inside)
@@ -452,7 +472,7 @@ def test_a_decision_waits_for_the_one_that_another_thread_is_in(what: str) -> No
     acting.result()
 
     assert before == (1, 1, 1)
-    assert counted(limiter) == {"ask": (1, 1, 2), "give up": (1, 1, 0), "end": (1, 1, 0)}[what]
+    assert counted(limiter) == (1, 1, 2 if what == "ask" else 0)
 
 
 def test_sixty_four_threads_are_never_more_at_once_than_may_be_and_all_get_through() -> None:
