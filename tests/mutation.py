@@ -54,6 +54,14 @@ TESTS: Final = {"layers": ("composition",)}
 """The tests of a module, where they are not those of its name."""
 
 EQUIVALENT: Final = {
+    ("breaker", "self.generation = -1", "1  →  2"): "any number below 0 says the same",
+    ("breaker", "self.generation = -1", "1  →  0"): "it was open before: 0 is from before that",
+    ("breaker", "if self.generation >= 0:", "0  →  -1"): "what was not acquired is of no time",
+    (
+        "breaker",
+        "generation, permit.generation = permit.generation, -1",
+        "1  →  2",
+    ): "any number below 0 says the same",
     (
         "breaker",
         "def acquire(self, patience: float = 0.0) -> None:",
