@@ -237,6 +237,7 @@ class Call:
                     if self._options.stream:
                         self._hand_over(response)
                     conn.response = response
+                    self._release_stream()
                     if error is None:
                         result = finish(self, response)
             except SleepwalkerException as raised:
@@ -636,7 +637,7 @@ class Call:
 
     def _hand_over(self, response: requests.Response) -> None:
         """Let the errors of a body that is read later be what they would be within the call."""
-        attempt, options = self._attempt, self._options
+        attempt = self._attempt
         if attempt is None or not hasattr(response.raw, "stream"):
             # It is no answer of the wire's: a hook's own, or an adapter's of the user.
             return
@@ -648,7 +649,7 @@ class Call:
             attempt.request,
             self._attempts,
             lambda: clock.monotonic() - started,
-            attempt.timeouts if options.deadline is not None else attempt.timeouts.of_body(),
+            attempt.timeouts,
             self._where_secrets_are(),
         )
         response.raw.hand_over(late)
@@ -754,12 +755,10 @@ class Call:
         return self._clock
 
     @property
-    def body_timeout(self) -> float | None:
-        """What a read of the body may take, in seconds; `None`: what one of the headers may."""
-        if self._attempt is None or not self._options.stream or self._options.deadline is not None:
-            return None
-        # The policy's deadline ends at the headers.
-        return self._attempt.timeouts.read_of_body
+    def pace(self) -> _wire.Pace:
+        """What bounds the exchange under way."""
+        assert self._attempt is not None  # noqa: S101 - as above
+        return self._attempt.timeouts
 
     @property
     def response_limits(self) -> ResponseLimits | None:
@@ -773,6 +772,14 @@ class Call:
         limits = self._policy.response_limits
         if limits is not None and limits.body is not None and not self._options.stream:
             response.raw = _wire.bounded(response.raw, limits.body)
+        if response.status_code < 400:
+            # Of an error's body it is this call that reads some.
+            self._release_stream()
+
+    def _release_stream(self) -> None:
+        """A streamed body is under the deadline that the call itself gave, and under no other."""
+        if self._options.stream and self._options.deadline is None and self._attempt is not None:
+            self._attempt.timeouts.release()
 
     def body_failed(self, error: Exception) -> None:
         """What the caller's own body raised."""

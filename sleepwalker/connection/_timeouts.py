@@ -3,12 +3,13 @@
 Rules:
 
 1. An attempt gets its timeouts as the caller gave them, never more than the deadline leaves.
-2. An error names the setting that fired, and how to change it.
+2. The connect timeout bounds all of connecting, the read timeout each read and each write; the
+   deadline is looked at anew for each of them.
+3. An error names the setting that fired, and how to change it.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -58,26 +59,71 @@ class Timeout(NamedTuple):
 
 
 class Timeouts:
-    """The timeouts of one attempt."""
+    """The timeouts of one attempt: the pace that sockets keep (`_wire.Pace`).
 
-    __slots__ = ("_by_deadline", "_given", "connect", "deadline", "read", "read_of_body")
+    :ivar connect: what connecting may take, for those who ask nobody later (a mounted adapter)
+    :ivar read: what one read may take, likewise
+    """
+
+    __slots__ = (
+        "_by_deadline",
+        "_connect",
+        "_connect_until",
+        "_given",
+        "_read",
+        "_released",
+        "_writing",
+        "connect",
+        "deadline",
+        "read",
+    )
 
     def __init__(self, call: Timeout, conn: Timeout, policy: Policy, deadline: Deadline) -> None:
         given, connect = _setting("connect", call, conn, policy)
         self._given = {"connect": given}
         self._given["read"], read = _setting("read", call, conn, policy)
         left = max(deadline.remaining(), 0.001)
+        # Of whatever was asked for last: that is what fires.
         self._by_deadline = {"connect": left < connect, "read": left < read}
-        self.connect = min(connect, left, LONGEST)
-        self.read = min(read, left, LONGEST)
-        self.read_of_body = min(read, LONGEST)
+        self._writing = False
+        self._connect, self._read = min(connect, LONGEST), min(read, LONGEST)
+        self._connect_until: float | None = None
+        self._released = False
+        self.connect = min(self._connect, left)
+        self.read = min(self._read, left)
         self.deadline = deadline
 
-    def of_body(self) -> Timeouts:
-        """These, for reading a body that no deadline bounds."""
-        timeouts = copy.copy(self)
-        timeouts._by_deadline = {"connect": False, "read": False}
-        return timeouts
+    def release(self) -> None:
+        """The deadline has done its part: what is read of a stream from now on is not under it."""
+        self._released = True
+        self._by_deadline = {"connect": False, "read": False}
+
+    def begin_connecting(self) -> None:
+        """Connecting begins, which the connect timeout bounds as a whole."""
+        self._connect_until = self.deadline.clock.monotonic() + self._connect
+
+    def to_connect(self) -> float:
+        """What is left for connecting, in seconds."""
+        until, seconds = self._connect_until, self._connect
+        if until is not None:
+            seconds = until - self.deadline.clock.monotonic()
+        return self._bounded("connect", seconds)
+
+    def to_write(self) -> float:
+        """What a write may take, in seconds."""
+        self._writing = True
+        return self._bounded("read", self._read)
+
+    def to_read(self) -> float:
+        """What a read may take, in seconds."""
+        self._writing = False
+        return self._bounded("read", self._read)
+
+    def _bounded(self, kind: str, seconds: float) -> float:
+        """So many seconds, or what the deadline leaves."""
+        left = math.inf if self._released else self.deadline.remaining()
+        by_deadline = self._by_deadline[kind] = left < seconds
+        return left if by_deadline else seconds
 
     def connect_error(self, what: str) -> TimeoutError:
         """The error for connecting that took too long."""
@@ -89,11 +135,13 @@ class Timeouts:
         )
 
     def read_error(self, what: str) -> TimeoutError:
-        """The error for a server that sent nothing for too long."""
+        """The error for a server that sent nothing, or took nothing, for too long."""
         if self._by_deadline["read"]:
-            return deadline_error(self.deadline, f"{what}: while waiting for the answer")
+            doing = "sending the request" if self._writing else "waiting for the answer"
+            return deadline_error(self.deadline, f"{what}: while {doing}")
+        did = "took nothing of the request" if self._writing else "sent nothing"
         return ReadTimeout(
-            f"{what}: the server sent nothing for longer than the {self._given['read']} allows; "
+            f"{what}: the server {did} for longer than the {self._given['read']} allows; "
             "change it with timeout=(connect, read) or Policy(read_timeout=...)"
         )
 

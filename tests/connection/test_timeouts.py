@@ -131,7 +131,6 @@ def test_an_attempt_gets_its_timeouts_as_given_and_never_more_than_is_left(
 
     most = math.inf if left is None else max(left, 0.001)
     assert (made.connect, made.read) == (min(connect, most), min(read, most))
-    assert made.read_of_body == read
 
 
 # What an error says
@@ -197,4 +196,4 @@ def test_what_no_socket_can_wait_for_is_as_long_as_one_can() -> None:
     with socket.socket() as waiting:
         waiting.settimeout(made.read)
 
-    assert made.connect == made.read == made.read_of_body == LONGEST
+    assert made.connect == made.read == made.to_connect() == made.to_read() == LONGEST

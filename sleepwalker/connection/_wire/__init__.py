@@ -4,6 +4,8 @@
 - `_answer`: an answer's status line and headers
 - `_limits`: how much of them there may be
 - `_content`: an answer's body: bounded, and with errors of our tree
+- `_resolving`: the addresses of a host
+- `_pacing`, `_writing`: reading and writing in the time that is left
 - `_sockets`: one connection: connecting, sending, age, forks
 - `_socket_pools`: the idle ones of a host
 - `_adapter`: what `requests` sends through
@@ -17,8 +19,11 @@ Rules:
 3. A socket that was idle for `IDLE` seconds, or is older than about `AGE`, is not used again, so
    that changes in DNS are seen.
 4. Only public seams: adapter methods made for overriding, `pool_classes_by_scheme`,
-   `ConnectionCls`, `QueueCls`, `response_class`, `is_connected`, and the queue of idle sockets.
-5. After a fork, the child can't read or write its parent's sockets, and has new queues.
+   `ConnectionCls`, `QueueCls`, `response_class`, a connection's `sock`, `host`, `port`, `timeout`
+   and `is_connected`, and the queue of idle sockets.
+5. Nothing waits longer than the call's pace says: not the resolver, an address, a handshake, a
+   read or a write.
+6. After a fork, the child can't read or write its parent's sockets, and has new queues.
 """
 
 from ._adapter import Adapter
@@ -28,13 +33,14 @@ from ._limits import TooMuch
 from ._session import Session
 from ._socket_pools import PlainPool, TLSPool
 from ._sockets import IDLE, PlainSocket, TLSSocket
-from ._watch import Exchange, Watch, current, watching
+from ._watch import Exchange, Pace, Watch, current, watching
 
 __all__ = [
     "IDLE",
     "Adapter",
     "Content",
     "Exchange",
+    "Pace",
     "PlainPool",
     "PlainSocket",
     "Session",

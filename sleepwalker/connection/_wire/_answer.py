@@ -34,7 +34,22 @@ class Answer(http.client.HTTPResponse):
 
     http.client skips only 100: it takes a 103 for the answer, and the real one for that of the next
     request on the socket.
+
+    :param whole: whether the request was written completely; the connection of another is not used
+        again
     """
+
+    def __init__(
+        self,
+        sock: Any,
+        debuglevel: int = 0,
+        method: str | None = None,
+        url: str | None = None,
+        *,
+        whole: bool = True,
+    ) -> None:
+        super().__init__(sock, debuglevel, method, url)
+        self._whole = whole
 
     def begin(self) -> None:
         stream = self.fp
@@ -61,6 +76,8 @@ class Answer(http.client.HTTPResponse):
             # A body that was cut short could be taken for one that ends with the connection.
             msg = "a line among the headers is none, and may hide the body's length"
             raise http.client.HTTPException(msg)
+        if not self._whole:
+            self.will_close = True
 
     def _lacks_headers(self) -> bool:
         """Whether http.client left out lines from one on that is no header."""

@@ -5,19 +5,30 @@ from __future__ import annotations
 import errno
 import os
 import random
+import socket
 import ssl
+import sys
 import weakref
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util import SKIP_HEADER
 
 from sleepwalker.connection import _forks
 from sleepwalker.resilience.clock import SYSTEM
 
 from ._answer import Answer
+from ._pacing import LEAST, TIMED_OUT, Paced, allow
+from ._resolving import Address, addresses, share
 from ._watch import here
+from ._writing import GONE, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ._watch import Pace, Watch
 
 IDLE = 30.0
 """Seconds after which an idle socket is not used again."""
@@ -25,24 +36,67 @@ AGE = 300.0
 """Seconds that a socket is used, give or take `AGE_JITTER`."""
 AGE_JITTER = 0.1
 """So that sockets opened together are not all renewed together."""
+ROOM = 16 * 1024
+"""Bytes of a request for which there is room in any system's buffers."""
 REPLACED = ("Accept-Encoding", "User-Agent")
 """The headers that lower layers put there when the request has none."""
 
 
 class _Socket:
-    """What our connections add to urllib3's (a mixin): facts, age, and a clean fork."""
+    """What our connections add to urllib3's (a mixin): time, facts, age, and a clean fork."""
 
-    response_class: Any = Answer
-    sock: Any
+    host: str
+    port: int
+    timeout: Any
+    debuglevel: int
+    _sock: Any = None
+    _watch: Watch | None = None
+    """Who follows the request under way; `None`: nobody, urllib3's own timeouts hold."""
     _connecting = False
+    _sends = 0
+    """How often something of the request was sent."""
+    _writer: Writer | None = None
+    _begun = False
+    """Whether the request under way has been begun and not been written completely."""
     _opened = 0.0
     _used = 0.0
     _lifetime = AGE
 
+    def __init__(self, host: str, *args: Any, **kwargs: Any) -> None:
+        # As given: urllib3 shows it without the dot at the end by which a resolver knows that it
+        # is complete.
+        self._place = Address(host.strip("[]"), 0)
+        super().__init__(host, *args, **kwargs)  # type: ignore[call-arg]
+        self._place = self._place._replace(port=self.port)
+
+    if TYPE_CHECKING:
+        sock: Any
+
+    else:
+
+        @property
+        def sock(self) -> Any:
+            """The socket."""
+            return self._sock
+
+        @sock.setter
+        def sock(self, sock: Any) -> None:
+            self._sock = sock
+            if sock is not None and self._connecting and self._watch is not None:
+                # TCP stands: from here on names count, that of the certificate for one, and what
+                # is left for a CONNECT and the handshake.
+                self.host, self.port = self._place
+                sock.settimeout(max(self._watch.pace.to_connect(), LEAST))
+
     def connect(self) -> None:
+        watch = self._watch = here.watch
         self._connecting = True
         try:
-            super().connect()  # type: ignore[misc]
+            if watch is None:
+                super().connect()  # type: ignore[misc]
+            else:
+                watch.pace.begin_connecting()
+                self._connect_in_time(watch.pace)
         finally:
             self._connecting = False
         _sockets.add(self.sock)
@@ -50,30 +104,111 @@ class _Socket:
         # Not for secrecy: spreads the renewals.
         self._lifetime = AGE * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)  # noqa: S311 - no secret is made of it
 
+    def _connect_in_time(self, pace: Pace) -> None:
+        """Connect to the first of the host's addresses that takes it."""
+        timeout = self.timeout
+        found = self._addresses(pace)
+        for count, address in zip(range(len(found), 0, -1), found, strict=True):
+            seconds = pace.to_connect()
+            if seconds <= 0:
+                raise ConnectTimeoutError(self, TIMED_OUT)
+            try:
+                self.host, self.port = address
+                self.timeout = share(seconds, count)
+                super().connect()  # type: ignore[misc]
+            except (NewConnectionError, ConnectTimeoutError):
+                # Of TCP; a handshake's failure is none of these, and no reason to try the next.
+                if count == 1:
+                    raise
+            else:
+                return
+            finally:
+                self.host, self.port = self._place
+                self.timeout = timeout
+
+    def _addresses(self, pace: Pace) -> Sequence[Address]:
+        name, port = self._place
+        try:
+            return addresses(name, port, pace.to_connect())
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, str(error)) from error
+        except OSError as error:
+            raise NewConnectionError(self, str(error)) from error  # type: ignore[arg-type]
+
     def request(
         self, method: str, url: str, body: Any = None, headers: Any = None, **kw: Any
     ) -> None:
+        self._watch, self._writer, self._sends, self._begun = here.watch, None, 0, True
         # A default that the caller took away is not replaced by one of urllib3's own.
         present = {name.lower() for name in headers or ()}
         skipped = {name: SKIP_HEADER for name in REPLACED if name.lower() not in present}
         if skipped:
             headers = {**(headers or {}), **skipped}
         super().request(method, url, body, headers, **kw)  # type: ignore[misc]
+        self._begun = False
 
     def send(self, data: Any) -> None:
-        # What `connect` sends (a proxy's CONNECT) is not the request yet.
-        if not self._connecting:
-            if self.sock is None:
-                # What http.client would do within `send`; done first, so that a failure to
-                # connect is no failure to send.
-                self.connect()
-            watch = here.watch
+        watch = self._watch
+        if self._connecting:
+            # What `connect` sends (a proxy's CONNECT) is not the request yet.
             if watch is not None:
-                watch.exchange.sent = True
-        super().send(data)  # type: ignore[misc]
+                allow(self.sock, watch.pace.to_connect())
+            super().send(data)  # type: ignore[misc]
+            return
+        if self.sock is None:
+            # What http.client would do within `send`; done first, so that a failure to connect
+            # is no failure to send.
+            self.connect()
+        if watch is None:
+            super().send(data)  # type: ignore[misc]
+            return
+        watch.exchange.sent = True
+        self._sends += 1
+        try:
+            if self._goes_at_once(data):
+                allow(self.sock, watch.pace.to_write())
+                super().send(data)  # type: ignore[misc]
+            else:
+                self._write(data, watch.pace)
+        except GONE as error:
+            # Whoever stops reading may have answered: upon this one, urllib3 looks.
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
+
+    def _goes_at_once(self, data: Any) -> bool:
+        """Whether the socket surely has room for it, or is none that can be watched (TLS in TLS).
+
+        There is room for the headers and the beginning of a body.
+        """
+        if not isinstance(self.sock, socket.socket):
+            return True
+        return self._sends <= 2 and isinstance(data, bytes) and len(data) <= ROOM
+
+    def _write(self, data: Any, pace: Pace) -> None:
+        """What http.client's `send` does, with an eye on the time, and on an early answer."""
+        if self.debuglevel > 0:
+            print("send:", repr(data))  # noqa: T201 - whoever turns this on wants it
+        sys.audit("http.client.send", self, data)
+        if self._writer is None:
+            self._writer = Writer(self.sock, pace.to_write)
+        self._writer.write(data)
+
+    def response_class(
+        self, sock: Any, debuglevel: int = 0, method: str | None = None, url: str | None = None
+    ) -> Answer:
+        """Make an answer: a proxy's to CONNECT, or the request's."""
+        watch, writer = self._watch, self._writer
+        if watch is not None:
+            pace = watch.pace
+            if self._connecting:
+                sock = Paced(sock, pace.to_connect, goes_on=True)
+            else:
+                sock = Paced(sock, pace.to_read, writer.ahead if writer is not None else b"")
+        return Answer(sock, debuglevel, method, url, whole=self._connecting or not self._begun)
 
     def getresponse(self) -> Any:
-        sock, watch = self.sock, here.watch
+        sock = self.sock
         try:
             response = super().getresponse()  # type: ignore[misc]
         except Exception:
@@ -84,8 +219,8 @@ class _Socket:
             with suppress(OSError):
                 os.close(sock.detach())
             raise
-        if watch is not None and watch.body_timeout is not None:
-            sock.settimeout(watch.body_timeout)
+        finally:
+            self._watch = self._writer = None
         self._used = SYSTEM.monotonic()
         return response
 
@@ -101,11 +236,11 @@ class _Socket:
         return connected and not self.is_stale
 
 
-class PlainSocket(_Socket, HTTPConnection):
+class PlainSocket(_Socket, HTTPConnection):  # type: ignore[misc] # response_class is called only
     pass
 
 
-class TLSSocket(_Socket, HTTPSConnection):
+class TLSSocket(_Socket, HTTPSConnection):  # type: ignore[misc] # as above
     def connect(self) -> None:
         super().connect()
         if isinstance(self.sock, ssl.SSLSocket) and self.sock.version() is None:

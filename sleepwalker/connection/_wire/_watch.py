@@ -31,6 +31,26 @@ class Exchange:
         return self.sent or not self.reached
 
 
+class Pace(Protocol):
+    """How long the next operation on a socket may take, from now on.
+
+    All in seconds; 0 or less: there is no time left. It goes on being asked for a streamed body,
+    when the call has returned.
+    """
+
+    def begin_connecting(self) -> None:
+        """Connecting begins, which is bounded as a whole."""
+
+    def to_connect(self) -> float:
+        """What is left for connecting."""
+
+    def to_write(self) -> float:
+        """What a write may take."""
+
+    def to_read(self) -> float:
+        """What a read may take."""
+
+
 class Watch(Protocol):
     """Who follows a request of ours to the wire: the call that it belongs to."""
 
@@ -43,8 +63,8 @@ class Watch(Protocol):
         """What time it is for the call, and how it waits."""
 
     @property
-    def body_timeout(self) -> float | None:
-        """What a read of the body may take, in seconds; `None`: what one of the headers may."""
+    def pace(self) -> Pace:
+        """What bounds the exchange under way."""
 
     @property
     def response_limits(self) -> ResponseLimits | None:

@@ -1,0 +1,108 @@
+"""Reading under a clock: each read of a socket may take what is left at its beginning.
+
+A socket has one timeout, for each operation anew; under it alone a server that sends a byte now and
+then is never late. CPython counts an operation's own time through, TLS included.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEAST = 1e-6
+"""Seconds: the shortest timeout of a socket; at none at all it would not wait, nor time out."""
+TIMED_OUT = "timed out"
+"""What sockets say."""
+
+
+def remaining(seconds: float) -> float:
+    """The seconds that are left.
+
+    :raises TimeoutError: when there are none
+    """
+    if seconds <= 0:
+        raise TimeoutError(TIMED_OUT)
+    return seconds
+
+
+def allow(sock: Any, seconds: float) -> None:
+    """Let the next operation on a socket take so many seconds.
+
+    :raises TimeoutError: when there are none left
+    """
+    if sock.gettimeout() != remaining(seconds):
+        sock.settimeout(seconds)
+
+
+class _Raw(io.RawIOBase):
+    """The bytes of a socket, behind those that were read ahead."""
+
+    def __init__(
+        self, sock: Any, seconds: Callable[[], float], ahead: bytes, *, goes_on: bool
+    ) -> None:
+        self._sock = sock
+        self._seconds = seconds
+        self._ahead = ahead
+        self._goes_on = goes_on
+        # It counts in the socket, which is closed for good when this is.
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        number: int = self._raw.fileno()
+        return number
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._ahead:
+            part = self._ahead[: len(buffer)]
+            self._ahead = self._ahead[len(part) :]
+            buffer[: len(part)] = part
+            return len(part)
+        allow(self._sock, self._seconds())
+        count: int | None = self._raw.readinto(buffer)
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            if self._goes_on:
+                with suppress(OSError):
+                    self._sock.settimeout(max(self._seconds(), LEAST))
+            self._raw.close()
+        super().close()
+
+
+class Paced:
+    """A socket as http.client wants one to read from.
+
+    :param seconds: what the next read may take
+    :param ahead: what was read of it already
+    :param goes_on: whether, once this is read, the socket goes on to something that has what is
+        left then (to the handshake behind a CONNECT)
+    """
+
+    __slots__ = ("_ahead", "_goes_on", "_seconds", "_sock")
+
+    def __init__(
+        self,
+        sock: Any,
+        seconds: Callable[[], float],
+        ahead: bytes = b"",
+        *,
+        goes_on: bool = False,
+    ) -> None:
+        self._sock = sock
+        self._seconds = seconds
+        self._ahead = ahead
+        self._goes_on = goes_on
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """The stream that is read from; its mode is ``rb``, as http.client's is."""
+        assert mode == "rb"  # noqa: S101 - nobody else calls this
+        raw = _Raw(self._sock, self._seconds, self._ahead, goes_on=self._goes_on)
+        return io.BufferedReader(raw)
