@@ -19,7 +19,7 @@ Servers (listen once constructed; context managers; `close()` ends every thread 
         .close()  .check()                     check raises what the script or a handler did wrong
     ForwardProxy(*, user: tuple[str, str] | None = None, tls=None, host=...): a ScriptedServer too
     refused_port(host="127.0.0.1")             context manager: a port that refuses connections
-    unanswered_port()                          one on which connecting gets no answer at all
+    unanswered_port(*hosts)                    one where connecting gets no answer, on each of them
 Request: number, connection, received_at, method, target, path, version, headers, body, text,
     json(), client_cert, client_name. Headers: case-insensitive; .get_all(name), .raw (the pairs)
 Answer = Action | Sequence[Action] | handler(Request) -> Action | Sequence[Action]
@@ -39,6 +39,9 @@ Actions. `a + b` (or `[a, b]`) does both at one request: `informational(103) + s
     reset_before_reading(*, head=False)     at a request's first byte, or once its head is read
     stall_handshake(until: Event | None = None)  close_in_handshake()  reset_in_handshake()    TLS,
                                             at new connections
+    trickle_handshake(interval)             the same; no handshake comes of it
+    read_slowly(interval)                   of the body, and never answer
+    before_body(action)                     do it once the head is read, the body still unread
     restart()                               the server restarts on its port instead of answering
     tunnel()  forward()                     a ForwardProxy's work, as in `stall(event) + tunnel()`
 Handlers (what was shown is in `.seen`; `then` answers those let in, by default an echo):
@@ -60,6 +63,7 @@ from tests.servers.actions import (
     Action,
     Answer,
     Handler,
+    before_body,
     close_in_handshake,
     close_without_answer,
     cut,
@@ -69,6 +73,7 @@ from tests.servers.actions import (
     hang_up,
     informational,
     raw,
+    read_slowly,
     redirect,
     refuse_body,
     reset_after_reading,
@@ -81,6 +86,7 @@ from tests.servers.actions import (
     stall_before_reading,
     stall_handshake,
     trickle,
+    trickle_handshake,
     truncated_body,
     truncated_chunked,
 )
@@ -119,6 +125,7 @@ __all__ = [
     "RequireDigest",
     "ScriptedServer",
     "SetCookies",
+    "before_body",
     "close_in_handshake",
     "close_without_answer",
     "cut",
@@ -130,6 +137,7 @@ __all__ = [
     "hang_up",
     "informational",
     "raw",
+    "read_slowly",
     "redirect",
     "refuse_body",
     "refused_port",
@@ -143,6 +151,7 @@ __all__ = [
     "stall_before_reading",
     "stall_handshake",
     "trickle",
+    "trickle_handshake",
     "truncated_body",
     "truncated_chunked",
     "tunnel",

@@ -218,6 +218,7 @@ def truncated_chunked(
 class _Trickle(Step):
     data: bytes
     interval: float
+    stage: Stage = Stage.READ
 
     def perform(self, exchange: Exchange) -> None:
         for byte in self.data:
@@ -284,6 +285,53 @@ class _Signal(Step):
 def signal(event: threading.Event) -> Action:
     """Set this event: what stands before it in a sum is done."""
     return _Signal(event)
+
+
+_LONG_RECORD = b"\x16\x03\x03\x3f\xff" + bytes(0x3FFF)
+"""A record of a TLS handshake, of which nothing can be made before all of it is there."""
+
+
+def trickle_handshake(interval: float) -> Action:
+    """Send a byte of a TLS handshake after every `interval` seconds, which won't ever be done."""
+    return _Trickle(_LONG_RECORD, interval, Stage.HANDSHAKE)
+
+
+# Before the body is read
+
+
+@dataclass(frozen=True)
+class _BeforeBody(Step):
+    parts: tuple[Step, ...]
+    stage: Stage = Stage.HEAD
+
+    def perform(self, exchange: Exchange) -> None:
+        for step in self.parts:
+            if not exchange.channel.ended():
+                step.perform(exchange)
+
+
+def before_body(action: Action) -> Action:
+    """Do this once a request's head is read; then read the body, unless that ended it.
+
+    There is no request yet that it could depend on: `before_body(raw(wire(413, ())) + stall())`.
+    """
+    return _BeforeBody(action.steps)
+
+
+@dataclass(frozen=True)
+class _ReadSlowly(Step):
+    interval: float
+    stage: Stage = Stage.HEAD
+
+    def perform(self, exchange: Exchange) -> None:
+        while exchange.channel.wait(seconds=self.interval):
+            if not exchange.channel.receive():
+                return
+
+
+def read_slowly(interval: float) -> Action:
+    """Read at most 64 KiB of the body after every `interval` seconds, and never answer."""
+    return _ReadSlowly(interval)
 
 
 # Waiting

@@ -1,4 +1,4 @@
-"""Ports on loopback: one that accepts connections, and one that refuses them."""
+"""Ports on loopback: that accept connections, refuse them, or leave them unanswered."""
 
 from __future__ import annotations
 
@@ -62,12 +62,15 @@ def refused_port(host: str = "127.0.0.1") -> Iterator[int]:
 
 
 @contextmanager
-def unanswered_port() -> Iterator[int]:
-    """Give a port whose queue is full: connecting to it gets no answer at all."""
+def unanswered_port(*hosts: str) -> Iterator[int]:
+    """Give a port whose queue is full on each of these: connecting to it gets no answer at all."""
     with ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(3):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-            waiting.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
+        port = 0
+        for host in hosts or ("127.0.0.1",):
+            listener = stack.enter_context(socket.create_server((host, port), backlog=0))
+            port = listener.getsockname()[1]
+            for _ in range(3):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+                waiting.connect_ex((host, port))
+        yield port

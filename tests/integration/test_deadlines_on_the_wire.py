@@ -1,0 +1,474 @@
+"""A total deadline against servers that are never late by a single read: it holds all the same.
+
+Rule: overshoot is what the call took beyond its deadline, less what the machine itself was late by
+just then, which a sleeper beside it measures.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import pytest
+import requests
+
+import sleepwalker
+from sleepwalker import Policy, exceptions
+from tests.integration.retrying import Client
+from tests.servers import (
+    Action,
+    CertificateAuthority,
+    ForwardProxy,
+    MakeServer,
+    ScriptedServer,
+    close_in_handshake,
+    close_without_answer,
+    raw,
+    read_slowly,
+    refused_port,
+    respond,
+    stall,
+    trickle,
+    trickle_handshake,
+    tunnel,
+    unanswered_port,
+    wire,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DEADLINE: Final = 0.3
+OVERSHOOT: Final = 0.05
+"""Seconds: the most that a call may take beyond its deadline."""
+STEP: Final = 0.02
+"""Seconds between the bytes of a server that trickles: no read of ours is ever late."""
+LARGE: Final = 32 * 1024 * 1024
+"""Bytes: more than the buffers of both systems hold."""
+ONCE: Final = Policy(attempts=1)
+
+
+class _Sleeper:
+    """A thread that does nothing but see how late the machine is."""
+
+    def __init__(self) -> None:
+        self.late = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            due = time.monotonic() + 0.002
+            self._over.wait(0.002)
+            self.late = max(self.late, time.monotonic() - due)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+@contextmanager
+def taking(seconds: float) -> Iterator[None]:
+    """Assert that what is inside takes so many seconds, and no more than 50 ms longer."""
+    with _Sleeper() as machine:
+        before = time.monotonic()
+        yield
+        took = time.monotonic() - before
+    assert seconds - 0.01 <= took < seconds + OVERSHOOT + machine.late
+
+
+def resolving(
+    monkeypatch: pytest.MonkeyPatch, name: str, *hosts: str
+) -> list[tuple[str, int | str | None]]:
+    """Let a name have these addresses; what names were asked for."""
+    asked: list[tuple[str, int | str | None]] = []
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
+        if host != name:
+            return real(host, port, *rest, **more)
+        asked.append((host, port))
+        return [found for each in hosts for found in real(each, port, *rest, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return asked
+
+
+# --- answers that trickle -------------------------------------------------------------------------
+
+TAIL: Final = b"X-Filler: " + b"x" * 400 + b"\r\n\r\n"
+CHUNKED: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+ZIPPED: Final = gzip.compress(bytes(range(256)) * 4)
+TRICKLES: Final[dict[str, Action]] = {
+    "status line": trickle(b"HTTP/1.1 200 " + b"O" * 400 + b"\r\n\r\n", STEP),
+    "headers": raw(b"HTTP/1.1 200 OK\r\n") + trickle(TAIL, STEP),
+    "1xx": raw(b"HTTP/1.1 103 Early Hints\r\n") + trickle(TAIL, STEP),
+    "answer behind a 1xx": raw(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n")
+    + trickle(TAIL, STEP),
+    "body": trickle(wire(200, (), b"x" * 400), STEP / 4),
+    "body until the end": raw(b"HTTP/1.1 200 OK\r\n\r\n") + trickle(b"x" * 400, STEP),
+    "one chunk": raw(CHUNKED + b"190\r\n") + trickle(b"x" * 400, STEP),
+    "many chunks": raw(CHUNKED) + trickle(b"1\r\nx\r\n" * 100, STEP),
+    "chunk size": raw(CHUNKED) + trickle(b"1;" + b"x" * 400, STEP),
+    "trailers": raw(CHUNKED + b"1\r\nx\r\n0\r\n") + trickle(TAIL, STEP),
+    "gzip": raw(wire(200, {"Content-Encoding": "gzip"}, ZIPPED)[: -len(ZIPPED)])
+    + trickle(ZIPPED, STEP),
+}
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("what", TRICKLES)
+def test_a_server_that_trickles_is_cut_short(
+    make_server: MakeServer, ca: CertificateAuthority, what: str, *, tls: bool
+) -> None:
+    server = make_server(TRICKLES[what], tls=tls)
+    with Client(server, ca if tls else None) as client:
+        with taking(DEADLINE), pytest.raises(exceptions.DeadlineExceeded) as caught:
+            client.conn.request("POST", "/", data=b"x", deadline=DEADLINE)
+        assert "while waiting for the answer: the total deadline of 0.3 s" in str(caught.value)
+        assert caught.value.outcome_unknown
+        assert caught.value.attempts == server.count() == 1
+
+
+def test_a_kept_connection_is_under_each_calls_own_deadline(server: ScriptedServer) -> None:
+    server.script(respond(200), respond(200), TRICKLES["headers"])
+    with Client(server) as client:
+        client.conn.request("GET", "/", deadline=0.2)
+        client.conn.request("GET", "/", timeout=5.0)
+        with taking(DEADLINE), pytest.raises(exceptions.DeadlineExceeded):
+            client.conn.request("GET", "/", deadline=DEADLINE)
+        assert len(server.connections) == 1
+        assert client.conn.request("GET", "/").status_code == 200
+
+
+def test_attempts_that_each_trickle_end_with_the_one_deadline(server: ScriptedServer) -> None:
+    server.default = trickle(b"HTTP/1.", STEP) + close_without_answer()
+    with Client(server, policy=Policy(attempts=100, backoff=None)) as client:
+        with taking(DEADLINE), pytest.raises(exceptions.SleepwalkerException) as caught:
+            client.conn.request("GET", "/", deadline=DEADLINE)
+        assert caught.value.attempts == server.count()
+        assert 2 <= server.count() <= 3
+
+
+def test_an_ambient_deadline_cuts_a_server_that_trickles_short(server: ScriptedServer) -> None:
+    server.default = TRICKLES["headers"]
+    with (
+        Client(server) as client,
+        taking(DEADLINE),
+        pytest.raises(exceptions.DeadlineExceeded),
+        sleepwalker.deadline(DEADLINE),
+    ):
+        client.conn.request("GET", "/")
+
+
+def test_a_read_timeout_that_fires_after_some_reads_is_named(server: ScriptedServer) -> None:
+    server.default = trickle(b"HTTP/1.1 ", STEP / 2) + stall()
+    with Client(server, policy=ONCE) as client:
+        with pytest.raises(exceptions.ReadTimeout, match=r"read timeout of 0\.1 s"):
+            client.conn.request("GET", "/", timeout=(5.0, 0.1), deadline=5.0)
+        # The deadline is farther than the read timeout when it begins, and nearer when it fires.
+        server.default = trickle(b"HTTP/1.1 ", STEP) + stall()
+        with taking(0.3), pytest.raises(exceptions.DeadlineExceeded):
+            client.conn.request("GET", "/", timeout=(5.0, 0.2), deadline=0.3)
+
+
+def test_a_server_that_trickles_in_time_is_heard_out(server: ScriptedServer) -> None:
+    server.default = trickle(wire(200, (), b"done"), 0.001)
+    with Client(server, timeout=(5.0, 0.25)) as client:
+        assert client.conn.request("GET", "/", deadline=20.0).content == b"done"
+
+
+# --- streams --------------------------------------------------------------------------------------
+
+
+def streamed(server: ScriptedServer) -> None:
+    """Let a server answer at once with a body that trickles."""
+    server.default = raw(wire(200, (), b"x" * 400)[:-400]) + trickle(b"x" * 400, STEP)
+
+
+def test_a_streamed_body_is_under_the_deadline_that_the_call_gave(server: ScriptedServer) -> None:
+    streamed(server)
+    with Client(server) as client, taking(DEADLINE):
+        response = client.conn.request("GET", "/", stream=True, deadline=DEADLINE)
+        with response, pytest.raises(requests.exceptions.ConnectionError):
+            list(response.iter_content(16))
+
+
+def test_a_streamed_body_is_under_no_other_deadline(server: ScriptedServer) -> None:
+    server.default = raw(wire(200, (), b"x" * 25)[:-25]) + trickle(b"x" * 25, STEP)
+    with (
+        Client(server, policy=Policy(deadline=0.25)) as client,
+        sleepwalker.deadline(0.25),
+        client.conn.request("GET", "/", stream=True) as response,
+    ):
+        assert response.content == b"x" * 25
+
+
+def test_the_body_of_a_streamed_error_is_under_the_calls_deadline(server: ScriptedServer) -> None:
+    server.default = raw(wire(418, (), b"x" * 400)[:-400]) + trickle(b"x" * 400, STEP)
+    with Client(server, policy=Policy(deadline=DEADLINE)) as client, taking(DEADLINE):
+        with pytest.raises(exceptions.HTTPError) as caught:
+            client.conn.request("GET", "/", stream=True)
+        assert caught.value.response.status_code == 418
+
+
+# --- uploads --------------------------------------------------------------------------------------
+
+
+def _parts() -> Iterator[bytes]:
+    for _ in range(LARGE // 65536):
+        yield bytes(65536)
+
+
+BODIES: Final[dict[str, Callable[[], Any]]] = {
+    "bytes": lambda: bytes(LARGE),
+    "file": lambda: io.BytesIO(bytes(LARGE)),
+    "iterator": _parts,
+    "memory": lambda: memoryview(bytearray(LARGE)),
+}
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("how", ["slowly", "not at all"])
+def test_a_server_that_reads_an_upload_slowly_or_not_at_all_is_cut_short(
+    make_server: MakeServer, ca: CertificateAuthority, body: str, how: str, *, tls: bool
+) -> None:
+    server = make_server(read_slowly(STEP if how == "slowly" else 10.0), tls=tls)
+    data = BODIES[body]()
+    with Client(server, ca if tls else None) as client:
+        with taking(DEADLINE), pytest.raises(exceptions.DeadlineExceeded) as caught:
+            client.conn.request("POST", "/", data=data, deadline=DEADLINE)
+        assert "while sending the request: the total deadline of 0.3 s" in str(caught.value)
+        assert caught.value.outcome_unknown
+
+
+def test_a_server_that_takes_nothing_is_a_read_timeout(server: ScriptedServer) -> None:
+    server.default = read_slowly(10.0)
+    with Client(server, policy=ONCE) as client:
+        with taking(0.2), pytest.raises(exceptions.ReadTimeout) as caught:
+            client.conn.request("PUT", "/", data=bytes(LARGE), timeout=(5.0, 0.2))
+        assert "took nothing of the request for longer than the read timeout of 0.2 s" in str(
+            caught.value
+        )
+
+
+def test_an_upload_that_goes_on_may_take_longer_than_one_write(server: ScriptedServer) -> None:
+    with Client(server, policy=ONCE) as client:
+        # Half of the pause between two parts is the caller's own.
+        def parts() -> Iterator[bytes]:
+            for _ in range(4):
+                time.sleep(0.1)
+                yield b"x" * 20_000
+
+        answer = client.conn.request("PUT", "/", data=parts(), timeout=(5.0, 0.3))
+        assert len(answer.json()["body"]) == 80_000
+
+
+# --- connecting -----------------------------------------------------------------------------------
+
+
+def test_several_addresses_that_do_not_answer_are_cut_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hosts = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
+    resolving(monkeypatch, "many.test", *hosts)
+    with unanswered_port(*hosts) as port, Client(f"http://many.test:{port}") as client:
+        with taking(DEADLINE), pytest.raises(exceptions.DeadlineExceeded) as caught:
+            client.conn.request("POST", "/", data=b"x", deadline=DEADLINE)
+        assert "while connecting" in str(caught.value)
+        assert not caught.value.outcome_unknown
+
+
+def test_the_connect_timeout_bounds_all_addresses_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
+    resolving(monkeypatch, "many.test", *hosts)
+    with (
+        unanswered_port(*hosts) as port,
+        Client(f"http://many.test:{port}", policy=ONCE) as client,
+        taking(0.3),
+        pytest.raises(exceptions.ConnectTimeout, match=r"connect timeout of 0\.3 s"),
+    ):
+        client.conn.request("GET", "/", timeout=(0.3, 5.0))
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+    make_server: MakeServer,
+    ca: CertificateAuthority,
+    *,
+    tls: bool,
+) -> None:
+    server = make_server(tls=tls, host="127.0.0.1")
+    resolving(monkeypatch, "localhost", "127.0.0.2", "127.0.0.1")
+    with socket.create_server(("127.0.0.2", server.port), backlog=0) as listener:
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:
+            each.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+            each.connect_ex(listener.getsockname())
+        with Client(server.localhost_url, ca if tls else None, policy=ONCE) as client:
+            with taking(0.3):
+                client.conn.request("GET", "/", timeout=(0.6, 5.0))
+            # Neither the certificate's name nor the Host header is the address.
+            assert server.requests[0].headers["Host"] == f"localhost:{server.port}"
+        for each in waiting:
+            each.close()
+
+
+def test_an_address_that_refuses_is_followed_by_the_next(
+    monkeypatch: pytest.MonkeyPatch, server: ScriptedServer
+) -> None:
+    asked = resolving(monkeypatch, "two.test", "127.0.0.2", "127.0.0.1")
+    with Client(f"http://two.test:{server.port}", policy=ONCE) as client:
+        assert client.conn.request("POST", "/", data=b"x").status_code == 200
+        client.conn.request("GET", "/")
+    assert asked == [("two.test", server.port)]
+    assert len(server.connections) == 1
+
+
+def test_when_all_addresses_refuse_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving(monkeypatch, "two.test", "127.0.0.2", "127.0.0.1")
+    with (
+        refused_port() as port,
+        Client(f"http://two.test:{port}", policy=ONCE) as client,
+        pytest.raises(exceptions.ConnectError) as caught,
+    ):
+        client.conn.request("GET", "/")
+    assert caught.value.error_type == "refused_connection"
+
+
+def test_a_handshake_that_fails_is_no_reason_to_try_the_next_address(
+    monkeypatch: pytest.MonkeyPatch, tls_server: ScriptedServer, ca: CertificateAuthority
+) -> None:
+    tls_server.script(close_in_handshake())
+    resolving(monkeypatch, "localhost", "127.0.0.1", "127.0.0.1", "::1")
+    with (
+        Client(tls_server.localhost_url, ca, policy=ONCE) as client,
+        pytest.raises(exceptions.ConnectionError),
+    ):
+        client.conn.request("GET", "/")
+    assert len(tls_server.connections) == 1
+
+
+def test_the_certificate_must_be_the_names_whatever_the_address(
+    monkeypatch: pytest.MonkeyPatch, tls_server: ScriptedServer, ca: CertificateAuthority
+) -> None:
+    resolving(monkeypatch, "books.test", "127.0.0.1")
+    with (
+        Client(f"https://books.test:{tls_server.port}", ca) as client,
+        pytest.raises(exceptions.CertificateError, match=r"books\.test"),
+    ):
+        client.conn.request("GET", "/")
+
+
+def test_a_resolver_that_stalls_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    over, threads = threading.Event(), []
+
+    def getaddrinfo(*_: Any, **__: Any) -> Any:
+        threads.append(threading.current_thread())
+        over.wait(20.0)
+        raise socket.gaierror(socket.EAI_AGAIN, "late")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    try:
+        with Client("https://books.test", policy=ONCE) as client:
+            with taking(DEADLINE), pytest.raises(exceptions.DeadlineExceeded) as caught:
+                client.conn.request("POST", "/", data=b"x", deadline=DEADLINE)
+            assert not caught.value.outcome_unknown
+            with taking(0.2), pytest.raises(exceptions.ConnectTimeout):
+                client.conn.request("POST", "/", data=b"x", timeout=(0.2, 5.0))
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert len(threads) == 2
+
+
+def test_a_name_with_a_dot_at_its_end_is_asked_for_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, server: ScriptedServer
+) -> None:
+    asked = resolving(monkeypatch, "books.test.", "127.0.0.1")
+    with Client(f"http://books.test.:{server.port}") as client:
+        client.conn.request("GET", "/")
+        client.conn.session.get(f"http://books.test.:{server.port}/directly")
+    assert asked == [("books.test.", server.port)]
+
+
+def test_who_puts_a_function_of_their_own_for_connecting_is_asked_for_the_name(
+    monkeypatch: pytest.MonkeyPatch, server: ScriptedServer
+) -> None:
+    from urllib3.util import connection  # noqa: PLC0415 - as its users do it
+
+    real, asked = connection.create_connection, []
+
+    def create_connection(address: tuple[str, int], *rest: Any, **more: Any) -> Any:
+        asked.append(address)
+        return real(("127.0.0.1", address[1]), *rest, **more)
+
+    monkeypatch.setattr(connection, "create_connection", create_connection)
+    with Client(f"http://books.test:{server.port}") as client:
+        client.conn.request("GET", "/")
+    assert asked == [("books.test", server.port)]
+
+
+def test_a_handshake_that_trickles_is_cut_short(
+    tls_server: ScriptedServer, ca: CertificateAuthority
+) -> None:
+    tls_server.default = trickle_handshake(STEP)
+    with Client(tls_server, ca, policy=ONCE) as client:
+        with taking(DEADLINE), pytest.raises(exceptions.DeadlineExceeded) as caught:
+            client.conn.request("POST", "/", data=b"x", deadline=DEADLINE)
+        assert "while connecting" in str(caught.value)
+        assert not caught.value.outcome_unknown
+        with taking(0.2), pytest.raises(exceptions.ConnectTimeout):
+            client.conn.request("POST", "/", data=b"x", timeout=(0.2, 5.0))
+
+
+ESTABLISHED: Final = b"HTTP/1.1 200 OK\r\n" + b"X-Filler: " + b"x" * 400 + b"\r\n\r\n"
+
+
+def test_a_connect_that_trickles_is_cut_short(
+    tls_server: ScriptedServer, ca: CertificateAuthority, proxy: ForwardProxy
+) -> None:
+    proxy.default = trickle(ESTABLISHED, STEP)
+    with Client(tls_server, ca, policy=ONCE) as client:
+        client.conn.session.proxies = {"https": proxy.url}
+        with taking(DEADLINE), pytest.raises(exceptions.DeadlineExceeded) as caught:
+            client.conn.request("POST", "/", data=b"x", deadline=DEADLINE)
+        assert "while connecting" in str(caught.value)
+        assert not caught.value.outcome_unknown
+        with taking(0.2), pytest.raises(exceptions.ConnectTimeout):
+            client.conn.request("POST", "/", data=b"x", timeout=(0.2, 5.0))
+    assert tls_server.connections == []
+
+
+@pytest.mark.parametrize("deadline", [True, False], ids=["deadline", "connect timeout"])
+def test_a_handshake_has_what_the_connect_before_it_left(
+    tls_server: ScriptedServer, ca: CertificateAuthority, proxy: ForwardProxy, *, deadline: bool
+) -> None:
+    proxy.default = _pause(0.15) + tunnel()
+    tls_server.default = trickle_handshake(STEP)
+    wanted = exceptions.DeadlineExceeded if deadline else exceptions.ConnectTimeout
+    bounds: dict[str, Any] = {"deadline": DEADLINE} if deadline else {"timeout": (DEADLINE, 5.0)}
+    with Client(tls_server, ca, policy=ONCE) as client:
+        client.conn.session.proxies = {"https": proxy.url}
+        with taking(DEADLINE), pytest.raises(wanted):
+            client.conn.request("GET", "/", **bounds)
+    assert len(tls_server.connections) == 1
+
+
+def _pause(seconds: float) -> Action:
+    """Do nothing for so long."""
+    event = threading.Event()
+    threading.Timer(seconds, event.set).start()
+    return stall(event)
