@@ -59,7 +59,7 @@ from sleepwalker.resilience.retry import (
 )
 from sleepwalker.resilience.retry_after import retry_after
 
-from . import _callers, _headers, _wire
+from . import _callers, _deadline_header, _headers, _wire
 from ._admission import Admission, NotAdmitted, result_of
 from ._attempt import Attempt
 from ._errors import translate
@@ -555,7 +555,11 @@ class Call:
             }
 
     def _begin_attempt(self, request: requests.PreparedRequest) -> Attempt:
-        hop = self._hop
+        hop, header = self._hop, self._policy.deadline_header
+        if header is not None:
+            _deadline_header.tell(
+                header, self._deadline, hop, request, self._arguments.get("headers")
+            )
         self._attempts += 1
         attempt = self._attempt = Attempt(
             hop,

@@ -46,6 +46,11 @@ class Deadline:
             return cls(math.inf, clock)
         return cls(clock.monotonic() + seconds, clock, seconds)
 
+    @property
+    def is_none(self) -> bool:
+        """Whether there is none at all."""
+        return self.at == math.inf
+
     def remaining(self) -> float:
         """Seconds left; negative once it has passed, infinite when there is none."""
         return self.at - self.clock.monotonic() if self.at != math.inf else math.inf
@@ -64,7 +69,7 @@ class Deadline:
         return self if self.remaining() <= other.remaining() else other
 
     def __repr__(self) -> str:
-        if self.at == math.inf:
+        if self.is_none:
             return "<Deadline none>"
         span = "" if self.seconds is None else f" of {self.seconds:g} s"
         return f"<Deadline {self.remaining():.3f} s left{span}>"

@@ -55,6 +55,14 @@ class Clock(SkippingClock):
         self.advance(seconds)
 
 
+class Frozen(Clock):
+    """A clock that only sleeping and jumping move."""
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return 1000.0 + self._ahead
+
+
 MADE: list[Client] = []
 """The clients that the test under way has made."""
 

@@ -17,7 +17,7 @@ from requests.auth import HTTPDigestAuth
 import sleepwalker
 from sleepwalker import ANONYMOUS, Backoff, BearerAuth, Connection, Policy, exceptions
 from sleepwalker.testing import no_wait
-from tests.integration.retrying import Client, Clock, lines
+from tests.integration.retrying import Client, Clock, Frozen, lines
 from tests.servers import (
     Action,
     Answer,
@@ -40,14 +40,6 @@ if TYPE_CHECKING:
 
 OVERSHOOT: Final = 0.5
 """Seconds that a busy machine may add."""
-
-
-class Frozen(Clock):
-    """A clock that only sleeping and jumping move."""
-
-    def monotonic(self) -> float:
-        """Seconds."""
-        return 1000.0 + self._ahead
 
 
 def frozen_client(server: ScriptedServer, **options: Any) -> tuple[Client, Frozen]:

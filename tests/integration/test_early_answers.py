@@ -82,15 +82,17 @@ def test_an_answer_in_parts_is_heard(
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-def test_a_server_that_answers_and_closes_is_heard(
-    make_server: MakeServer, ca: CertificateAuthority, *, tls: bool
+@pytest.mark.parametrize("end", [close_without_answer(), reset_after_reading()])
+def test_a_server_that_answers_and_closes_or_resets_is_heard(
+    make_server: MakeServer, ca: CertificateAuthority, end: Action, *, tls: bool
 ) -> None:
     server = make_server(tls=tls)
-    server.script(before_body(REFUSAL + close_without_answer()))
+    server.script(before_body(REFUSAL + end))
     with Client(server, ca if tls else None, policy=ONCE) as client:
         with pytest.raises(exceptions.HTTPError) as caught:
             client.conn.request("POST", "/", data=bytes(LARGE), timeout=20.0)
         assert caught.value.response.status_code == 413
+        assert caught.value.response.content == b"too large"
         assert client.conn.request("GET", "/").status_code == 200
 
 
