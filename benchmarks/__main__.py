@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import environment
+from benchmarks import deadlines, environment
 from benchmarks.clients import CLIENTS
 from benchmarks.conditions import ConditionsError, check_client, check_environment
 from benchmarks.finds import FINDS
@@ -25,6 +25,9 @@ ROUNDS, QUICK_ROUNDS = 60, 8
 REQUESTS = 100
 FINDS_PER_REQUEST = 200
 """A find is so much shorter than a request that a block has to hold more of them."""
+
+SUBJECTS = (*CLIENTS, *FINDS, *deadlines.CALLERS)
+"""The names of all that is measured."""
 
 
 def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -50,8 +53,8 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--only",
         type=_names,
         metavar="NAME,...",
-        default=[*CLIENTS, *FINDS],
-        help=f"measure only these of: {', '.join([*CLIENTS, *FINDS])}",
+        default=[*SUBJECTS],
+        help=f"measure only these of: {', '.join(SUBJECTS)}",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the order within rounds"
@@ -83,11 +86,20 @@ def run(settings: argparse.Namespace) -> Report:
             tables.append(_requests(chosen, settings))
         if chosen := [name for name in FINDS if name in settings.only]:
             tables.append(_finds(chosen, settings))
+    late: list[deadlines.Overshoot] = []
+    if chosen := [name for name in deadlines.CALLERS if name in settings.only]:
+        late = deadlines.measured(
+            chosen,
+            rounds=settings.rounds,
+            seed=settings.seed,
+            begun=_progress("deadlines", min(settings.rounds, deadlines.MOST_ROUNDS)),
+        )
     return Report(
         {"rounds": settings.rounds, "requests": settings.requests, "seed": settings.seed},
         environment.machine(),
         environment.versions(),
         tables,
+        late,
     )
 
 
@@ -142,7 +154,7 @@ def _positive(text: str) -> int:
 
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if name not in {**CLIENTS, **FINDS}]
+    unknown = [name for name in names if name not in SUBJECTS]
     if unknown:
         msg = f"no such subject: {', '.join(unknown)}"
         raise argparse.ArgumentTypeError(msg)

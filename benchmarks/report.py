@@ -9,14 +9,16 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.deadlines import CAP, LIMIT, SECONDS
 from benchmarks.ratios import cost, ratio, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from benchmarks.deadlines import Overshoot
     from benchmarks.measuring import Rounds
     from benchmarks.ratios import Clock, Spread, Verdict
 
@@ -50,12 +52,14 @@ class Report:
     :ivar machine: what it ran on
     :ivar versions: of what was compared
     :ivar tables: what was measured
+    :ivar late: by how much calls overshot their deadline
     """
 
     settings: dict[str, Any]
     machine: dict[str, str | int]
     versions: dict[str, str]
     tables: list[Table]
+    late: list[Overshoot] = field(default_factory=list)
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -71,6 +75,7 @@ class Report:
             _listed(self.machine | self.settings),
             _listed(self.versions),
             *(_text_of(table) for table in self.tables),
+            *([_late(self.late)] if self.late else []),
             "budgets (CPU of the process; medians of the rounds' ratios, and their quartiles)\n"
             + aligned([_told(verdict) for verdict in self.verdicts]),
         ]
@@ -91,7 +96,24 @@ class Report:
                 }
                 for verdict in self.verdicts
             ],
+            "deadlines": {
+                "seconds": SECONDS,
+                "cap": CAP,
+                "limit": LIMIT,
+                "overshoots": [{**found._asdict(), "met": found.met} for found in self.late],
+            },
         }
+
+
+def _late(late: Sequence[Overshoot]) -> str:
+    rows = [["server", "client", "median ms", "worst ms", f"worst ≤ {LIMIT * 1e3:.0f} ms"]]
+    for found in late:
+        times = (f"{seconds * 1e3:.1f}" for seconds in (found.median, found.worst))
+        rows.append([found.scenario, found.subject, *times, "met" if found.met else "missed"])
+    return (
+        f"overshoot of calls that were given {SECONDS:g} s (servers give up after {CAP:g} s; "
+        f"the budget is Sleepwalker's)\n{_aligned(rows)}"
+    )
 
 
 def _text_of(table: Table) -> str:

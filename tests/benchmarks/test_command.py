@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.__main__ import QUICK_ROUNDS, REQUESTS, ROUNDS, options
 from benchmarks.clients import CLIENTS
+from benchmarks.deadlines import CALLERS
 from benchmarks.finds import FINDS
 from benchmarks.ratios import BUDGETS
 from benchmarks.report import TIMES
@@ -55,6 +56,9 @@ def test_a_tiny_run_tells_every_ratio_and_every_budget(tmp_path: Path) -> None:
             for ratios in subject["ratios"].values():
                 for clock, ratio in ratios.items():
                     assert ratio["median"] > 0, f"{name}, {clock}"
+    overshoots = report["deadlines"]["overshoots"]
+    assert len(overshoots) == 4 * len(CALLERS)
+    assert {found["subject"] for found in overshoots} == set(CALLERS)
     assert [budget["limit"] for budget in report["budgets"]] == [b.limit for b in BUDGETS]
     assert all(budget["met"] in {True, False} for budget in report["budgets"])
 
@@ -65,6 +69,10 @@ def test_a_tiny_run_tells_every_ratio_and_every_budget(tmp_path: Path) -> None:
         told = f"≤ {budget['limit']:.2f} {TIMES} {budget['baseline']}"
         [line] = [line for line in lines if told in line and line.startswith(budget["what"])]
         assert line.split()[-1] == ("met" if budget["met"] else "missed")
+    for name in CALLERS:
+        rows = [line for line in lines if name in line]
+        assert len(rows) == 4
+        assert all(row.split()[-1] in {"met", "missed"} for row in rows)
     assert str(ROOT) not in ran.stdout
 
 
@@ -81,7 +89,7 @@ def test_the_defaults_measure_everything() -> None:
     settings = options([])
 
     assert (settings.rounds, settings.requests, settings.seed) == (ROUNDS, REQUESTS, 0)
-    assert settings.only == [*CLIENTS, *FINDS]
+    assert settings.only == [*CLIENTS, *FINDS, *CALLERS]
 
 
 def test_quick_means_fewer_rounds_unless_their_number_is_given() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import socket
+import ssl
 import threading
 import time
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ from tests.servers import (
     refused_port,
     respond,
     stall,
+    stall_handshake,
     trickle,
     trickle_handshake,
     tunnel,
@@ -432,6 +434,24 @@ def test_a_handshake_that_trickles_is_cut_short(
         assert not caught.value.outcome_unknown
         with taking(0.2), pytest.raises(exceptions.ConnectTimeout):
             client.conn.request("POST", "/", data=b"x", timeout=(0.2, 5.0))
+
+
+def test_reading_the_certificates_to_trust_counts_as_connecting(
+    monkeypatch: pytest.MonkeyPatch, tls_server: ScriptedServer, ca: CertificateAuthority
+) -> None:
+    real = ssl.SSLContext.load_verify_locations
+
+    def slow(*args: Any, **kwargs: Any) -> None:
+        time.sleep(0.1)
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", slow)
+    tls_server.default = stall_handshake()
+    with Client(tls_server, ca, policy=ONCE) as client:
+        with taking(DEADLINE), pytest.raises(exceptions.DeadlineExceeded):
+            client.conn.request("GET", "/", deadline=DEADLINE)
+        with taking(0.2), pytest.raises(exceptions.ConnectTimeout):
+            client.conn.request("GET", "/", timeout=(0.2, 5.0))
 
 
 ESTABLISHED: Final = b"HTTP/1.1 200 OK\r\n" + b"X-Filler: " + b"x" * 400 + b"\r\n\r\n"

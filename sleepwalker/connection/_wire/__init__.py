@@ -19,8 +19,8 @@ Rules:
 3. A socket that was idle for `IDLE` seconds, or is older than about `AGE`, is not used again, so
    that changes in DNS are seen.
 4. Only public seams: adapter methods made for overriding, `pool_classes_by_scheme`,
-   `ConnectionCls`, `QueueCls`, `response_class`, a connection's `sock`, `host`, `port`, `timeout`
-   and `is_connected`, and the queue of idle sockets.
+   `ConnectionCls`, `QueueCls`, `response_class`, a connection's `sock`, `host`, `port`, `timeout`,
+   `ssl_context` and `is_connected`, a context's `sslsocket_class`, and the queue of idle sockets.
 5. Nothing waits longer than the call's pace says: not the resolver, an address, a handshake, a
    read or a write.
 6. After a fork, the child can't read or write its parent's sockets, and has new queues.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util import SKIP_HEADER
+from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs, resolve_ssl_version
 
 from sleepwalker.connection import _forks
 from sleepwalker.resilience.clock import SYSTEM
@@ -242,12 +243,44 @@ class PlainSocket(_Socket, HTTPConnection):  # type: ignore[misc] # response_cla
 
 class TLSSocket(_Socket, HTTPSConnection):  # type: ignore[misc] # as above
     def connect(self) -> None:
-        super().connect()
+        context = self.ssl_context
+        if context is None and here.watch is not None:
+            self.ssl_context = self._context()
+        try:
+            super().connect()
+        finally:
+            self.ssl_context = context
         if isinstance(self.sock, ssl.SSLSocket) and self.sock.version() is None:
             # The peer was gone before the handshake, upon which `ssl` leaves it out and says
             # nothing: no byte of ours goes through such a socket.
             self.close()
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+
+    def _context(self) -> ssl.SSLContext:
+        """The TLS context that urllib3 would make, but for its handshakes."""
+        context = create_urllib3_context(
+            resolve_ssl_version(self.ssl_version),
+            resolve_cert_reqs(self.cert_reqs),
+            ssl_minimum_version=self.ssl_minimum_version,
+            ssl_maximum_version=self.ssl_maximum_version,
+        )
+        if not (self.ca_certs or self.ca_cert_dir or self.ca_cert_data):
+            context.load_default_certs()
+        context.sslsocket_class = _Handshaking
+        return context
+
+
+class _Handshaking(ssl.SSLSocket):
+    """A TLS socket whose handshake has what is left when it begins.
+
+    Between TCP and it lies the reading of the certificates to trust, which takes its time too.
+    """
+
+    def do_handshake(self, block: bool = False) -> None:
+        watch = here.watch
+        if watch is not None:
+            self.settimeout(max(watch.pace.to_connect(), LEAST))
+        super().do_handshake(block)
 
 
 _sockets: weakref.WeakSet[Any] = weakref.WeakSet()
