@@ -19,7 +19,7 @@ Servers (listen once constructed; context managers; `close()` ends every thread 
         .close()  .check()                     check raises what the script or a handler did wrong
     ForwardProxy(*, user: tuple[str, str] | None = None, tls=None, host=...): a ScriptedServer too
     refused_port(host="127.0.0.1")             context manager: a port that refuses connections
-    unanswered_port(*hosts)                    one where connecting gets no answer, on each of them
+    unanswered_port(*hosts, port=0)            one where connecting gets no answer, on each of them
 Request: number, connection, received_at, method, target, path, version, headers, body, text,
     json(), client_cert, client_name. Headers: case-insensitive; .get_all(name), .raw (the pairs)
 Answer = Action | Sequence[Action] | handler(Request) -> Action | Sequence[Action]

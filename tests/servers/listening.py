@@ -62,10 +62,12 @@ def refused_port(host: str = "127.0.0.1") -> Iterator[int]:
 
 
 @contextmanager
-def unanswered_port(*hosts: str) -> Iterator[int]:
-    """Give a port whose queue is full on each of these: connecting to it gets no answer at all."""
+def unanswered_port(*hosts: str, port: int = 0) -> Iterator[int]:
+    """Give a port whose queue is full on each of these: connecting to it gets no answer at all.
+
+    Any free one by default.
+    """
     with ExitStack() as stack:
-        port = 0
         for host in hosts or ("127.0.0.1",):
             listener = stack.enter_context(socket.create_server((host, port), backlog=0))
             port = listener.getsockname()[1]
