@@ -284,9 +284,9 @@ class _Connecting:
         return False
 
 
-class _PlainSocket(_Connecting, _wire.PlainSocket):
+class _PlainSocket(_Connecting, _wire.PlainSocket):  # type: ignore[misc] # as in `_wire`
     pass
 
 
-class _TLSSocket(_Connecting, _wire.TLSSocket):
+class _TLSSocket(_Connecting, _wire.TLSSocket):  # type: ignore[misc] # as above
     pass
