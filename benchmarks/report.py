@@ -112,7 +112,7 @@ def _late(late: Sequence[Overshoot]) -> str:
         rows.append([found.scenario, found.subject, *times, "met" if found.met else "missed"])
     return (
         f"overshoot of calls that were given {SECONDS:g} s (servers give up after {CAP:g} s; "
-        f"the budget is Sleepwalker's)\n{_aligned(rows)}"
+        f"the budget is Sleepwalker's)\n{aligned(rows)}"
     )
 
 
