@@ -230,6 +230,15 @@ class BreakerPermit:
             self.generation = -1
             breaker._admit(self)
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the breaker has changed since this permit was acquired."""
+        return self.generation != self._breaker._generation
+
+    def renewed(self) -> BreakerPermit:
+        """Another permit for the same call, still to be acquired."""
+        return self._breaker.permit()
+
     def end(self, result: Result) -> None:
         """The call has ended so; or was never let through, which changes nothing."""
         if self.generation >= 0:

@@ -52,6 +52,7 @@ class HostState:
             found = self._made[settings] = make(settings)
             if len(self._made) > 3 * SETTINGS:
                 self._made.popitem(last=False)
+        self._made.move_to_end(settings)
         return found
 
     def all(self) -> list[Any]:
