@@ -43,8 +43,9 @@ if TYPE_CHECKING:
     from sleepwalker.observability.telemetry import Telemetry
     from sleepwalker.resilience.clock import Clock
     from sleepwalker.resilience.deadline import Deadline
-    from sleepwalker.resilience.hosts import HostStates
+    from sleepwalker.resilience.hosts import HostStates, Safeguards
     from sleepwalker.resilience.policy import Policy
+    from sleepwalker.resilience.quota import RetryQuota
 
     from ._pools import Naming
 
@@ -179,6 +180,8 @@ class HookRun:
         self._states = states
         self._clock, self._random = clock, random
         self._attempts = 0
+        self._spent: tuple[RetryQuota, int] | None = None
+        """What the last retry was paid from, and what it cost."""
         # What the caller of `find` was handling already is no cause of what a hook raises.
         self._outside = sys.exception()
 
@@ -187,6 +190,10 @@ class HookRun:
         started = self._clock.monotonic()
         last = retried(self._call(), self._call, sleep=self._clock.sleep)
         elapsed = self._clock.monotonic() - started
+        if self._spent is not None and last.connection is not None:
+            quota, cost = self._spent
+            quota.refund(cost)
+            self._tell_quota(quota)
         return last.connection, HookOutcome(
             name_of(self._hook), last.outcome, self._attempts, elapsed, last.error
         )
@@ -277,12 +284,26 @@ class HookRun:
             remaining=self._deadline.remaining(),
             random=self._random,
         )
-        quota = self._states.of(self._naming.key_of_host, self._policy).quota
-        if verdict.again and quota is not None:
-            throttled = verdict.why == "throttled"
-            if quota.spend(throttled=throttled) is None:
-                return Verdict(again=False, why=QUOTA)
+        if not verdict.again or self._policy.quota is None:
+            return verdict
+        quota = self._guards().quota
+        assert quota is not None  # noqa: S101 - the policy has one
+        cost = quota.spend(throttled=verdict.why == "throttled")
+        if cost is None:
+            return Verdict(again=False, why=QUOTA)
+        self._spent = quota, cost
+        self._tell_quota(quota)
         return verdict
+
+    def _guards(self) -> Safeguards:
+        """Those of the host."""
+        naming = self._naming
+        return self._states.of(naming.key_of_host, self._policy, shown=naming.host)
+
+    def _tell_quota(self, quota: RetryQuota) -> None:
+        self._telemetry.record(
+            events.RetryQuotaChanged(self._naming.pool, self._guards().name, quota.tokens)
+        )
 
 
 class _Answer(NamedTuple):
