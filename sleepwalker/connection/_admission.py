@@ -2,7 +2,8 @@
 
 Rules:
 
-1. The breaker is asked first: nobody waits for a place to be refused then.
+1. The breaker is asked first: nobody waits for a place to be refused then. But for those for whom
+   it opens while they wait: it is asked again.
 2. A call that is made within another's attempt (by a response hook, or the iterator of a body) is
    a part of that: what it holds already is not asked for again, or it would wait for itself.
 3. Whatever happens, the permits end.
@@ -83,6 +84,11 @@ class Admission:
             if limiter is not None and not (outer is not None and outer.holds(limiter)):
                 self._limiter = limiter.permit()
                 self._limiter.acquire(limiter.patience(deadline.remaining(), read_timeout))
+                if self._breaker is not None and self._breaker.is_outdated:
+                    # It has changed while we waited: whether we may is to be asked anew.
+                    told, self._breaker = self._breaker.changed, self._breaker.renewed()
+                    self._breaker.changed = told
+                    self._breaker.acquire()
         except CircuitOpenError as refused:
             raise NotAdmitted(refused, CIRCUIT_OPEN) from None
         except ConcurrencyLimitError as refused:
@@ -97,10 +103,11 @@ class Admission:
 
     def leave(self, result: Result) -> str | None:
         """The attempt has ended so; what the breaker became by it, or `None`."""
-        if self._limiter is not None:
-            self._limiter.end(result)
+        # In this order: who is handed the place shall know what this attempt showed.
         if self._breaker is not None:
             self._breaker.end(result)
+        if self._limiter is not None:
+            self._limiter.end(result)
         return self._taken()
 
     def _taken(self) -> str | None:

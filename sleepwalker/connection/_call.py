@@ -139,6 +139,15 @@ class Call:
     :param options: everything else
     """
 
+    _paid: tuple[RetryQuota, int] | None = None
+    """What a retry that is yet to be made was paid from, and what it cost."""
+    _spent: tuple[RetryQuota, int] | None = None
+    """The same of the last retry that was made."""
+    _failed_before: Outcome | None = None
+    """How the attempt ended after which the one under way is made."""
+    _kept: requests.Response | None = None
+    """The answer in it, as long as it may have to stand."""
+
     def __init__(
         self,
         conn: Connection,
@@ -178,10 +187,6 @@ class Call:
         """The way of the attempt under way through what stands around it."""
         self._guards: Safeguards
         """What stands around the attempts to the current hop's host."""
-        self._spent: tuple[RetryQuota, int] | None = None
-        """What the last retry was paid from, and what it cost."""
-        self._failed_before: Outcome | None = None
-        """How the attempt ended of which the one under way is the retry."""
         self._redirects: Redirects | None = None
         self._history: list[requests.Response] = []
         self._attempt: Attempt | None = None
@@ -209,8 +214,16 @@ class Call:
             self._conn._entered(self)
             return self._run(finish)
         finally:
-            if self.counted:
-                self._conn._left()
+            try:
+                if self._paid is not None or self._kept is not None:
+                    self._give_back()
+            finally:
+                try:
+                    self._conn._left(self)
+                except BaseException:
+                    # An interrupt has come, perhaps before it was done.
+                    self._conn._left(self)
+                    raise
 
     def _run(self, finish: Callable[[Call, requests.Response], Made]) -> Made:
         conn = self._conn
@@ -386,7 +399,7 @@ class Call:
                 assert error is not None  # noqa: S101 - _send gives one or the other
                 return self._failed(error)
             if response.status_code == UNAUTHORIZED and self._renew_token():
-                self._discard(response)
+                self._keep(Outcome(response, None, None))
             elif (
                 response.status_code in REDIRECTING
                 and self._options.allow_redirects
@@ -425,6 +438,8 @@ class Call:
             self._tell_breaker(admission.enter(self._deadline, self._read_timeout()))
             # So may the others that were in flight.
             self._refuse_if_late(f"before attempt {self._attempts + 1}")
+            if self._paid is not None or self._kept is not None:
+                self._goes_on()
             self.admission = admission
             response, error = self._exchanged(request)
             result = result_of(response, error)
@@ -437,7 +452,13 @@ class Call:
             raise
         finally:
             self.admission = None
-            self._tell_breaker(admission.leave(result))
+            try:
+                changed = admission.leave(result)
+            except BaseException:
+                # An interrupt has come in the middle of it.
+                admission.leave(result)
+                raise
+            self._tell_breaker(changed)
         return response, error
 
     def _read_timeout(self) -> float:
@@ -492,6 +513,7 @@ class Call:
         :raises RedirectError: when it was to go where another host has redirected it
         """
         refusal, before = refused.refusal, self._failed_before
+        self._give_back(but=before.response if before is not None else None)
         if before is not None:
             return before._replace(verdict=Verdict(again=False, why=refused.why))
         message = f"{self._what()}: {refusal.message}"
@@ -892,7 +914,7 @@ class Call:
         cost = quota.spend(throttled=verdict.why == "throttled")
         if cost is None:
             return Verdict(again=False, why=QUOTA)
-        self._spent = quota, cost
+        self._paid = quota, cost
         self._tell_quota(quota)
         return verdict
 
@@ -903,7 +925,7 @@ class Call:
     def _before_sleep(self, outcome: Outcome) -> None:
         verdict = outcome.verdict
         assert verdict is not None  # noqa: S101 - it says to go again
-        self._failed_before = outcome
+        self._keep(outcome)
         self._waited += verdict.wait
         self._telemetry.record(
             events.RetryScheduled(
@@ -916,8 +938,33 @@ class Call:
                 names.error_type_of(outcome.error) if outcome.error is not None else "status",
             )
         )
-        if outcome.response is not None:
-            self._discard(outcome.response)
+
+    def _keep(self, outcome: Outcome) -> None:
+        """Keep how an attempt ended until the next one is let through: it stands if that isn't."""
+        self._failed_before, self._kept = outcome, outcome.response
+
+    def _goes_on(self) -> None:
+        """Another attempt is let through: what paid for it is spent, the answer before of no use."""
+        if self._paid is not None:
+            self._spent, self._paid = self._paid, None
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            self._discard(kept)
+
+    def _give_back(self, *, but: requests.Response | None = None) -> None:
+        """No attempt follows any more: give back what one was paid with, and let go of the answer.
+
+        :param but: the answer that stands, and isn't let go of
+        """
+        if self._paid is not None:
+            # Side by side: no interrupt comes between, and nothing is given back twice.
+            (quota, cost), self._paid = self._paid, None
+            quota.refund(cost)
+            self._tell_quota(quota)
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            if kept is not but:
+                self._discard(kept)
 
     def _discard(self, response: requests.Response) -> None:
         """Let go of a response that nobody will read."""

@@ -494,11 +494,13 @@ class Connection:
 
     def _safeguards(self, hop: Hop, policy: Policy) -> Safeguards:
         """The quota, breaker and limit of a hop's host under a policy."""
+        known = self._guarded
+        if hop.own and known is not None and known[0] is policy:
+            return known[1]
+        if policy.limit is not None:
+            self.session.keep_idle(policy.limit.most)
         if not hop.own:
             return self._states.of(str(hop.origin), policy)
-        known = self._guarded
-        if known is not None and known[0] is policy:
-            return known[1]
         base = self._base
         found = self._states.of(base.canonical, policy, shown=base.shown(self._redaction))
         self._guarded = policy, found
@@ -577,12 +579,17 @@ class Connection:
             return
         self._telemetry.record_once(events.EventLoopBlocked(self._pool))
 
-    def _left(self) -> None:
+    def _left(self, call: Call) -> None:
         """A call ends; the last one of a closed connection closes its sockets."""
+        if not call.counted:
+            return
         now = self._used = self._clock.monotonic()
         with self._lock:
             # In a child that was forked by this very call it was forgotten already.
-            self._in_flight = max(self._in_flight - 1, 0)
+            left = max(self._in_flight - 1, 0)
+            # Side by side, as above.
+            call.counted = False
+            self._in_flight = left
             last = self._in_flight == 0
             close = last and self._retired
             if close and self._holders:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import pickle
 import re
+import sys
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,7 @@ from sleepwalker import (
     HTTPNotFound,
     HTTPServiceUnavailable,
     HTTPTooManyRequests,
+    HTTPUnauthorized,
     Limit,
     Policy,
     Quota,
@@ -37,7 +40,9 @@ from sleepwalker import (
     RefusedError,
 )
 from sleepwalker.observability.events import BreakerChanged, RequestFinished, RetryQuotaChanged
+from sleepwalker.testing import RecordingObserver
 from tests.integration.retrying import Client, Clock
+from tests.interrupting import Interrupter
 from tests.servers import redirect, refused_port, reset_after_reading, respond, stall
 
 if TYPE_CHECKING:
@@ -257,7 +262,81 @@ def test_a_retry_whose_breaker_opened_while_it_waited_leaves_the_failure_before_
         with pytest.raises(HTTPServiceUnavailable) as caught:
             client.conn.request("GET", "/")
 
+        assert "quota 500/500 tokens" in repr(client.conn)
+
     assert server.count() == 4
+    assert caught.value.attempts == 1
+    assert caught.value.not_retried == "circuit open"
+    assert [event.tokens for event in client.told.all(RetryQuotaChanged)] == [486, 500]
+
+
+def test_a_streamed_failure_that_stands_in_the_end_has_its_body_still(
+    server: ScriptedServer,
+) -> None:
+    server.default = respond(503, json={"why": "busy"})
+    policy = Policy(attempts=2, breaker=QUICK)
+
+    with Client(server, policy=policy) as client:
+        client.clock.at_next_sleep(lambda: fails(client, 3, replace(policy, attempts=1)))
+        with client.conn.request("GET", "/", stream=True, raise_for_status=False) as answer:
+            assert answer.json() == {"why": "busy"}
+
+    with Client(server, policy=policy) as client:
+        client.clock.at_next_sleep(lambda: fails(client, 3, replace(policy, attempts=1)))
+        with pytest.raises(HTTPServiceUnavailable) as caught:
+            client.conn.request("GET", "/", stream=True)
+
+    assert caught.value.not_retried == "circuit open"
+    assert caught.value.json_data == {"why": "busy"}
+
+
+def test_a_streamed_failure_is_let_go_of_once_its_retry_is_made(server: ScriptedServer) -> None:
+    failed = respond(503, body=b"x" * 100_000)
+    server.script(failed, failed, respond(200))
+
+    with Client(server) as client, client.conn.request("GET", "/", stream=True):
+        server.wait_for(
+            lambda: [each.closed_by is None for each in server.connections] == [False, False, True]
+        )
+
+
+def test_a_retry_that_is_interrupted_while_it_waits_is_not_paid_for(
+    server: ScriptedServer,
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    server.default = respond(503)
+    with Client(server) as client:
+        client.clock.at_next_sleep(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            client.conn.request("GET", "/")
+        assert "quota 500/500 tokens" in repr(client.conn)
+
+
+def test_a_401_stands_when_what_follows_its_renewed_token_is_refused(
+    server: ScriptedServer,
+) -> None:
+    def token() -> str:
+        if server.count():
+            for _ in range(4):
+                client.conn.request(
+                    "GET", "/", headers={"Authorization": "none"}, raise_for_status=False
+                )
+        return f"token-number-{server.count()}"
+
+    server.default = respond(503)
+    server.script(respond(401))
+    policy = Policy(attempts=1, breaker=QUICK)
+    auth = BearerAuth(token)
+
+    with (
+        Client(server, auth=auth, allow_plaintext=True, policy=policy) as client,
+        pytest.raises(HTTPUnauthorized) as caught,
+    ):
+        client.conn.request("POST", "/")
+
+    assert server.count() == 5
     assert caught.value.attempts == 1
     assert caught.value.not_retried == "circuit open"
 
@@ -395,6 +474,43 @@ def test_a_place_is_waited_for_while_the_deadline_leaves_time_for_an_attempt_the
         first.result()
 
 
+def test_who_waits_for_a_place_is_not_sent_to_a_host_that_is_left_alone_by_then(
+    server: ScriptedServer,
+) -> None:
+    def answer(request: Request) -> list[Action]:
+        gate(request)
+        return [respond(503)]
+
+    gate = Gate()
+    server.default = answer
+    policy = Policy(attempts=1, breaker=Breaker(calls=1), limit=Limit(calls=1))
+
+    with Client(server, policy=policy) as client, ThreadPoolExecutor(8) as ex:
+        calls = [ex.submit(client.conn.request, "GET", "/") for _ in range(8)]
+        server.wait_for(lambda: gate.inside == 1 and "7 waiting" in repr(client.conn))
+        gate.opened.set()
+        failed = Counter(type(call.exception()) for call in calls)
+
+    assert failed == {HTTPServiceUnavailable: 1, CircuitOpenError: 7}
+    assert server.count() == 1
+
+
+def test_as_many_sockets_are_kept_as_calls_may_be_in_flight(
+    server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.default = respond(200)
+    with Client(server) as client, ThreadPoolExecutor(80) as ex:
+        client.conn.request("GET", "/")
+        server.default = gate = Gate()
+        many = Policy(limit=Limit(calls=80))
+        calls = [ex.submit(client.conn.request, "GET", "/", policy=many) for _ in range(80)]
+        server.wait_for(lambda: gate.inside == 80)
+        gate.opened.set()
+        assert [call.result().status_code for call in calls] == [200] * 80
+
+    assert "pool is full" not in caplog.text
+
+
 def test_a_call_within_a_calls_response_hook_has_its_place(server: ScriptedServer) -> None:
     seen = []
 
@@ -435,6 +551,31 @@ def test_a_call_that_is_interrupted_gives_its_place_back(
             with pytest.raises(interrupt):
                 client.conn.request("GET", "/", hooks={"response": hook})
         client.conn.request("GET", "/", deadline=2.0)
+
+
+def test_no_place_is_lost_wherever_an_interrupt_comes(server: ScriptedServer) -> None:
+    server.default = respond(200)
+    policy = Policy(limit=Limit(calls=1), deadline=5.0)
+    number = 0
+
+    with Client(server, policy=policy) as client:
+        client.conn.request("GET", "/")
+        came = True
+        while came:
+            number += 1
+            interrupter = Interrupter(number)
+            try:
+                sys.setprofile(interrupter)
+                client.conn.request("GET", "/")
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.setprofile(None)
+            came = interrupter.came
+            assert "0/1 in flight" in repr(client.conn), f"place {number}"
+            assert client.conn.in_flight == 0, f"place {number}"
+
+    assert number > 50
 
 
 def test_a_token_may_be_fetched_from_the_very_host(server: ScriptedServer) -> None:
@@ -584,6 +725,24 @@ def test_a_hooks_retries_are_paid_for_too() -> None:
     assert hook.calls == 135
 
 
+def test_a_hooks_retry_that_succeeds_has_its_cost_back() -> None:
+    class Moody(ConnectionHook):
+        calls = 0
+
+        def connect(self, host: Any, auth: Any) -> Any:
+            self.calls += 1
+            if self.calls % 3:
+                raise OSError
+            return Connection(host, auth)
+
+    told = RecordingObserver()
+    with ConnectionManager(hooks=[Moody()], clock=Clock(), observers=[told]) as manager:
+        manager.find("https://api.example", ANONYMOUS)
+
+    assert [event.tokens for event in told.all(RetryQuotaChanged)] == [486, 472, 486]
+    assert {event.host for event in told.all(RetryQuotaChanged)} == {"https://api.example"}
+
+
 # What they tell
 
 
@@ -652,3 +811,23 @@ def test_no_breaker_is_told_of_with_a_secret_of_its_base_path(
             client.conn.request("GET", "/")
 
     assert "4711" not in f"{caught.value} {client.conn!r} {client.told.all(BreakerChanged)}"
+
+
+@pytest.mark.parametrize(
+    "host", ["ssh://joe:hunter22@host", "https://api.example/accounts/hunter22"]
+)
+def test_no_manager_shows_a_secret_of_a_host_whose_hook_has_failed(host: str) -> None:
+    class Broken(ConnectionHook):
+        def connect(self, host: Any, auth: Any) -> Any:
+            del host, auth
+            raise OSError
+
+    redaction = Redaction(path=lambda path: path.replace("hunter22", "{number}"))
+    told = RecordingObserver()
+    with ConnectionManager(
+        hooks=[Broken()], clock=Clock(), redaction=redaction, observers=[told]
+    ) as manager:
+        with pytest.raises(EstablishmentError):
+            manager.find(host, ANONYMOUS)
+        assert "quota 472/500" in repr(manager)
+        assert "hunter22" not in f"{manager!r} {told.all(RetryQuotaChanged)}"

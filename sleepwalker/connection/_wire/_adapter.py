@@ -19,9 +19,16 @@ from ._socket_pools import PlainPool, Pool, TLSPool
 from ._watch import here
 
 POOL_SIZE = 64
-"""How many idle sockets a connection keeps for one host."""
+"""How many idle sockets a connection keeps for one host, unless its limit is higher."""
 MALFORMED = "the URL of the proxy is malformed"
 """What is said of one that `requests` trips over."""
+
+
+class Pools(weakref.WeakSet[Pool]):
+    """An adapter's pools."""
+
+    size = POOL_SIZE
+    """How many idle sockets each keeps."""
 
 
 class Adapter(HTTPAdapter):
@@ -33,7 +40,7 @@ class Adapter(HTTPAdapter):
     def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
         self._ssl_context = ssl_context
         self._plain: Adapter | None = None
-        self._pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+        self._pools = Pools()
         super().__init__(pool_maxsize=POOL_SIZE)
         _forks.enlist(self)
 
@@ -61,6 +68,7 @@ class Adapter(HTTPAdapter):
             def make(*args: Any, **kwargs: Any) -> Any:
                 pool = cls(*args, **kwargs)
                 pools.add(pool)
+                pool.keep_idle(pools.size)
                 return pool
 
             return make
@@ -151,6 +159,15 @@ class Adapter(HTTPAdapter):
         for pool in pools:
             pool.close()
 
+    def keep_idle(self, sockets: int) -> None:
+        """Keep as many idle sockets for each host, if it were fewer."""
+        if self._plain is not None:
+            self._plain.keep_idle(sockets)
+        if sockets > self._pools.size:
+            self._pools.size = sockets
+            for pool in _forks.listed(self._pools):
+                pool.keep_idle(sockets)
+
     def drop_stale(self) -> None:
         """Close the idle sockets that would not be used again."""
         if self._plain is not None:
@@ -164,6 +181,7 @@ class Adapter(HTTPAdapter):
             return self
         if self._plain is None:
             self._plain = Adapter(_trust_of(self._ssl_context))
+            self._plain.keep_idle(self._pools.size)
         return self._plain
 
     def __getstate__(self) -> dict[str, Any]:
@@ -173,7 +191,7 @@ class Adapter(HTTPAdapter):
         return super().__getstate__()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._ssl_context, self._plain, self._pools = None, None, weakref.WeakSet()
+        self._ssl_context, self._plain, self._pools = None, None, Pools()
         super().__setstate__(state)
         _forks.enlist(self)
 

@@ -145,6 +145,13 @@ class Session(requests.Session):
         guest.trust_env, guest.hooks = self.trust_env, self.hooks
         return guest
 
+    def keep_idle(self, sockets: int) -> None:
+        """Have as many idle sockets kept for each host, if it were fewer."""
+        for adapter in list(self.adapters.values()):
+            keep_idle = getattr(adapter, "keep_idle", None)
+            if keep_idle is not None:
+                keep_idle(sockets)
+
     def drop_stale(self) -> None:
         """Close the idle sockets that would not be used again."""
         for adapter in list(self.adapters.values()):

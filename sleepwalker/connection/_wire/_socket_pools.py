@@ -47,6 +47,12 @@ class Pool:
         body = as_announced(body, headers, watch.body_failed if watch is not None else None)
         return super().urlopen(method, url, body, headers, *args, **kw)  # type: ignore[misc]
 
+    def keep_idle(self, sockets: int) -> None:
+        """Keep as many idle sockets, if it were fewer."""
+        pool = self.pool
+        if pool is not None and pool.maxsize < sockets:
+            pool.maxsize = sockets
+
     def drop_stale(self) -> None:
         """Close the idle sockets that would not be used again."""
         pool = self.pool
@@ -65,11 +71,12 @@ class Pool:
         """In a child: a new, empty queue in the old one's place (urllib3's finalizer has it)."""
         pool = self.pool
         if pool is not None:
+            places = len(pool.queue)
             for connection in list(pool.queue):
                 if connection is not None:
                     connection.close()
             pool.__init__(pool.maxsize)  # type: ignore[misc]
-            for _ in range(pool.maxsize):
+            for _ in range(places):
                 pool.put(None)
 
 
