@@ -944,7 +944,7 @@ class Call:
         self._failed_before, self._kept = outcome, outcome.response
 
     def _goes_on(self) -> None:
-        """Another attempt is let through: what paid for it is spent, the answer before of no use."""
+        """Another attempt is let through: what pays for it is spent, the answer before useless."""
         if self._paid is not None:
             self._spent, self._paid = self._paid, None
         if self._kept is not None:
