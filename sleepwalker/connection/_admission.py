@@ -18,11 +18,8 @@ from typing import TYPE_CHECKING
 from sleepwalker.exceptions import (
     CircuitOpenError,
     ConcurrencyLimitError,
-    ConfigurationError,
-    RefusedError,
     ResponseTooLarge,
     TimeoutError,
-    URLError,
 )
 from sleepwalker.resilience.layers import Result
 from sleepwalker.resilience.retry import CIRCUIT_OPEN, LIMIT
@@ -39,8 +36,6 @@ if TYPE_CHECKING:
     from sleepwalker.resilience.limiter import LimiterPermit
 
 THROTTLED = 429
-_LOCAL = (RefusedError, ConfigurationError, URLError)
-"""Errors that say nothing of the host."""
 
 
 class NotAdmitted(Exception):  # noqa: N818 - no error: it takes a refusal to where it is decided on
@@ -126,7 +121,9 @@ def result_of(response: requests.Response | None, error: SleepwalkerException | 
     if error is not None:
         if isinstance(error, TimeoutError):
             return Result.TIMEOUT
-        return Result.UNKNOWN if isinstance(error, _LOCAL) else Result.FAILURE
+        # What no second try would change is over what this connection alone may have, such as its
+        # certificates or its proxy: it says nothing of the host to others.
+        return Result.FAILURE if error.transient else Result.UNKNOWN
     if response is None:
         return Result.UNKNOWN
     status = response.status_code

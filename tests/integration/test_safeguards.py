@@ -20,6 +20,7 @@ from sleepwalker import (
     ANONYMOUS,
     BearerAuth,
     Breaker,
+    CertificateError,
     CircuitOpenError,
     ConcurrencyLimitError,
     Connection,
@@ -385,6 +386,22 @@ def test_a_redirect_goes_under_the_targets_own_breaker(make_server: MakeServer) 
     assert not isinstance(caught.value, RefusedError)
     assert caught.value.attempts == 1
     assert 0 < (caught.value.retry_after or 0) <= 6.0
+
+
+def test_who_trusts_no_certificate_of_a_host_does_not_close_it_to_others(
+    tls_server: ScriptedServer, ca: CertificateAuthority
+) -> None:
+    tls_server.default = respond(200)
+    policy = Policy(breaker=QUICK)
+    with ConnectionManager(
+        hooks=[DirectHook(verify=str(ca.bundle))], policy=policy, clock=Clock()
+    ) as manager:
+        suspicious = Connection(tls_server.url, ("user", "password"))
+        manager.add(tls_server.url, ("user", "password"), suspicious)
+        for _ in range(10):
+            with pytest.raises(CertificateError):
+                suspicious.request("GET", "/")
+        manager.find(tls_server.url, ANONYMOUS).request("GET", "/")
 
 
 def test_the_callers_own_errors_are_no_failures_of_the_host(server: ScriptedServer) -> None:
