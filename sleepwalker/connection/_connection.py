@@ -501,9 +501,12 @@ class Connection:
             self.session.keep_idle(policy.limit.most)
         if not hop.own:
             return self._states.of(str(hop.origin), policy)
-        base = self._base
-        found = self._states.of(base.canonical, policy, shown=base.shown(self._redaction))
+        base, states = self._base, self._states
+        found = states.of(base.canonical, policy, shown=base.shown(self._redaction))
         self._guarded = policy, found
+        if states is not self._chosen_states:
+            # A manager has given us its own meanwhile.
+            self._guarded = None
         return found
 
     # --- telemetry ---------------------------------------------------------------------------

@@ -296,10 +296,10 @@ class Metrics:
 
     def _breaker_changed(self, event: events.BreakerChanged) -> None:
         state = names.BREAKER_STATES.index(event.state)
-        self._breaker_state.labels(event.pool.series[0]).set(state)
+        self._breaker_state.labels(_shared_host(event)).set(state)
 
     def _retry_quota_changed(self, event: events.RetryQuotaChanged) -> None:
-        self._retry_quota.labels(event.pool.series[0]).set(event.tokens)
+        self._retry_quota.labels(_shared_host(event)).set(event.tokens)
 
     def _looked_up(self, event: events.LookedUp) -> None:
         self._child(self._lookups, event.pool.series, event.result).inc(event.times)
@@ -329,6 +329,12 @@ class Metrics:
 
     def _pool_evicted(self, event: events.PoolEvicted) -> None:
         self._child(self._evictions, event.pool.series, event.reason).inc()
+
+
+def _shared_host(event: events.BreakerChanged | events.RetryQuotaChanged) -> str:
+    """The label of what all pools of a host share: with the scope, if the policy names one."""
+    pool, label = event.pool, event.pool.series[0]
+    return event.host if label == pool.host else label
 
 
 def _are_buckets(buckets: object) -> bool:

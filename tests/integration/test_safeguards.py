@@ -41,6 +41,7 @@ from sleepwalker import (
     RefusedError,
 )
 from sleepwalker.observability.events import BreakerChanged, RequestFinished, RetryQuotaChanged
+from sleepwalker.resilience.hosts import HostStates
 from sleepwalker.testing import RecordingObserver
 from tests.integration.retrying import Client, Clock
 from tests.interrupting import Interrupter
@@ -703,6 +704,25 @@ def test_a_connection_that_is_added_shares_them_from_then_on(server: ScriptedSer
             conn.request("GET", "/")
 
 
+def test_a_connection_that_is_added_within_its_first_call_shares_them_too(
+    server: ScriptedServer,
+) -> None:
+    class Slow(HostStates):
+        def of(self, *args: Any, **kwargs: Any) -> Any:
+            found = super().of(*args, **kwargs)
+            manager.add(server.url, ("user", "password"), conn)
+            return found
+
+    with manager_of(server, Policy(breaker=QUICK)) as manager:
+        conn = Connection(server.url, ("user", "password"), allow_plaintext=True)
+        own = Slow(clock=Clock(), random=lambda: 0.5)
+        conn._chosen_states = own  # noqa: SLF001 - in the place of a thread that comes between
+        server.default = respond(200)
+        conn.request("GET", "/")
+        with pytest.raises(CircuitOpenError):
+            conn.request("GET", "/")
+
+
 def test_what_a_hook_does_counts_among_its_managers_calls(server: ScriptedServer) -> None:
     class Login(ConnectionHook):
         def connect(self, host: Any, auth: Any) -> Any:
@@ -828,6 +848,20 @@ def test_no_breaker_is_told_of_with_a_secret_of_its_base_path(
             client.conn.request("GET", "/")
 
     assert "4711" not in f"{caught.value} {client.conn!r} {client.told.all(BreakerChanged)}"
+
+
+def test_a_scopes_breaker_has_a_series_of_its_own(server: ScriptedServer) -> None:
+    policy = Policy(attempts=1, breaker=QUICK)
+    reports = replace(policy, scope="reports")
+    server.default = respond(503)
+    with opened(Client(server, policy=policy)) as client:
+        fails(client, 4, reports)
+        client.clock.jump(6.1)
+        server.default = respond(200)
+        client.conn.request("GET", "/", policy=reports)
+        value = client.registry.get_sample_value
+        assert value("sleepwalker_breaker_state", {"host": server.url}) == 2
+        assert value("sleepwalker_breaker_state", {"host": f"{server.url} (reports)"}) == 0
 
 
 @pytest.mark.parametrize(
