@@ -183,7 +183,7 @@ class Stage:
             **self.instruments,
             "verify": str(self.ca.bundle),
             "clock": self.clock,
-            "policy": Policy(attempts=2),
+            "policy": Policy(attempts=2, breaker=None),
         }
         conn = Connection(url, auth, **{**given, **options})
         self._exits.callback(conn.close)
@@ -731,7 +731,7 @@ def sent(credential: Callable[[Stage], Using]) -> _Place:
         caller.request(server.url, "/books", raise_for_status=False)()
         for label, (answer, expected) in ANSWERS.items():
             server.default = answer
-            policy = Policy(attempts=2, redirects=2)
+            policy = Policy(attempts=2, redirects=2, breaker=None)
             stage.fails(label, expected, caller.request(server.url, "/books", policy=policy))
         server.default = lambda r: respond(404, {}, told_in_json(r))
         stage.fails("streamed", HTTPNotFound, caller.request(server.url, "/books", stream=True))
@@ -739,7 +739,7 @@ def sent(credential: Callable[[Stage], Using]) -> _Place:
         if not {"cookies", "auth"} & set(using.arguments):
             stage.fails("no JSON", DecodeError, caller.json(server.url, "/books"))
         server.default = stall()
-        once = Policy(attempts=1, read_timeout=0.03)
+        once = Policy(attempts=1, read_timeout=0.03, breaker=None)
         stage.fails("stalled", ReadTimeout, caller.request(server.url, "/books", policy=once))
         stage.fails("late", DeadlineExceeded, caller.request(server.url, "/books", deadline=0.03))
         _without_an_exchange(stage, caller)
