@@ -18,6 +18,7 @@ import pytest
 
 from sleepwalker import (
     ANONYMOUS,
+    AdaptiveLimit,
     BearerAuth,
     Breaker,
     CertificateError,
@@ -476,11 +477,14 @@ def test_who_waits_until_the_deadline_is_refused_and_nothing_was_sent(
     ("timeout", "waited"),
     [(None, 0.5), ((3.0, 0.8), 0.5), ((3.0, 0.2), 0.8)],
 )
-def test_a_place_is_waited_for_while_the_deadline_leaves_time_for_an_attempt_then(
+def test_an_adaptive_limits_place_is_waited_for_while_the_deadline_leaves_time_for_an_attempt_then(
     server: ScriptedServer, timeout: tuple[float, float] | None, waited: float
 ) -> None:
     server.default = gate = Gate()
-    with Client(server, policy=Policy(limit=Limit(calls=1))) as client, ThreadPoolExecutor(1) as ex:
+    with (
+        Client(server, policy=Policy(limit=AdaptiveLimit(start=1, most=1))) as client,
+        ThreadPoolExecutor(1) as ex,
+    ):
         first = ex.submit(client.conn.request, "GET", "/")
         server.wait_for(lambda: gate.inside == 1)
         with pytest.raises(ConcurrencyLimitError) as caught:

@@ -211,7 +211,7 @@ def test_the_window_is_a_setting(window: float, later: float, state: str) -> Non
 
 
 def test_successes_are_forgotten_with_the_failures_of_their_time() -> None:
-    bench = Bench(calls=4)
+    bench = Bench(calls=4, window=10.0)
     bench.call(*[SUCCESS] * 50, FAILURE)
     bench.clock.now += 5.0
     bench.call(*[FAILURE] * 3)

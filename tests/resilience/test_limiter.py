@@ -580,15 +580,15 @@ def test_an_adaptive_limit_starts_where_it_is_told() -> None:
 @pytest.mark.parametrize(
     ("result", "limit"),
     [
-        (Result.SUCCESS, 21),
-        (Result.REJECTED, 21),
+        (Result.SUCCESS, 20),
+        (Result.REJECTED, 20),
         (Result.THROTTLED, 18),
         (Result.TIMEOUT, 18),
         (Result.FAILURE, 20),
         (Result.UNKNOWN, 20),
     ],
 )
-def test_an_answer_adds_one_an_overload_takes_a_tenth_and_a_failure_says_nothing(
+def test_one_answer_adds_nothing_an_overload_takes_a_tenth_and_a_failure_says_nothing(
     result: Result, limit: int
 ) -> None:
     limiter = adaptive()
@@ -596,6 +596,18 @@ def test_an_answer_adds_one_an_overload_takes_a_tenth_and_a_failure_says_nothing
     callers(limiter, 20)[0].end(result)
 
     assert limiter.limit == limit
+
+
+def a_round(limiter: ConcurrencyLimiter, in_flight: int, *, less: int = 0) -> None:
+    """Have as many calls succeed as the limit is large, with so many in flight at each one's end.
+
+    :param less: so many fewer than that
+    """
+    for _ in range(limiter.limit - less):
+        first, *others = callers(limiter, in_flight)
+        first.end()
+        for other in others:
+            other.end(Result.UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -607,7 +619,10 @@ def test_a_success_counts_when_half_of_the_limit_is_in_use(
 ) -> None:
     limiter = adaptive(start=start)
 
-    callers(limiter, in_flight)[0].end()
+    a_round(limiter, in_flight, less=1)
+    assert limiter.limit == start
+    first, *_ = callers(limiter, in_flight)
+    first.end()
 
     assert limiter.limit == limit
 
@@ -640,17 +655,15 @@ def test_it_grows_never_above_its_most() -> None:
     limiter, seen = adaptive(start=2, most=4), []
 
     for _ in range(4):
-        calls = callers(limiter, limiter.limit)
-        calls[0].end()
+        a_round(limiter, limiter.limit)
         seen.append(limiter.limit)
-        for call in calls[1:]:
-            call.end(Result.UNKNOWN)
 
     assert seen == [3, 4, 4, 4]
 
 
 def test_a_limit_that_grows_lets_in_as_many_as_there_is_room_for() -> None:
     limiter = adaptive(start=2)
+    a_round(limiter, 2, less=1)
     first, second, third, fourth, fifth = callers(limiter, 5)
 
     first.end()
@@ -728,6 +741,7 @@ class Limiting(RuleBasedStateMachine):
         self.in_flight: list[Caller] = []
         self.queue: list[Caller] = []
         self.ended: list[Caller] = []
+        self.answered = 0
 
     @initialize(limit=LIMITS)
     def begin(self, limit: Limit | AdaptiveLimit) -> None:
@@ -755,9 +769,12 @@ class Limiting(RuleBasedStateMachine):
         if isinstance(self.settings, AdaptiveLimit):
             if result in {Result.TIMEOUT, Result.THROTTLED}:
                 self.size = max(int(self.size * self.settings.decrease), self.settings.least)
+                self.answered = 0
             elif result in {Result.SUCCESS, Result.REJECTED}:
-                used = len(self.in_flight) / self.size
-                self.size = min(self.size + (used >= 0.5), self.settings.most)
+                self.answered += len(self.in_flight) / self.size >= 0.5
+                if self.answered >= self.size:
+                    self.size = min(self.size + 1, self.settings.most)
+                    self.answered = 0
         self.in_flight.remove(caller)
         self.ended.append(caller)
         self.let_in()
