@@ -237,16 +237,11 @@ class ConnectionManager:
         key = PoolKey(host, auth, self._telemetry.redaction)
         name = Naming(self._telemetry, key).settle(conn)
         entry = self._entry(key, conn, name, added=True)
-        # Before others can find or reset it.
-        self._adopted(entry)
-        try:
-            with self._lock:
-                self._refuse_if_closed()
-                replaced = self._pools.put(entry)
-        except ClosedError:
-            if is_ours(conn):
-                conn._released()
-            raise
+        with self._lock:
+            self._refuse_if_closed()
+            # Not before it is sure to be kept, and before others can find or reset it.
+            self._adopted(entry)
+            replaced = self._pools.put(entry)
         if replaced is None:
             self._telemetry.record(events.PoolsChanged(1))
         elif replaced.conn is not conn:
@@ -549,6 +544,7 @@ class ConnectionManager:
                 # At once, so that nobody else has to choose between this one and those it replaces.
                 pruned, _ = self._prune(entry.touched, fresh=entry)
         if newer is not None:
+            newer.touched = self._clock.monotonic()  # it was found just now
             # An `add` won: everyone gets that one, and the hook's, if it is ours, is closed if
             # nobody else has it.
             naming.become(newer.name)
@@ -573,6 +569,7 @@ class ConnectionManager:
         with self._lock:
             added = self._pools.by_key.get(key.canonical)
         if added is not None:
+            added.touched = self._clock.monotonic()  # it was found just now
             establishment.naming.become(added.name)
             self._publish(key, establishment, conn=added.conn)
             return added.conn

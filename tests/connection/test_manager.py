@@ -276,6 +276,20 @@ def test_a_manager_without_a_policy_gives_none() -> None:
     assert manager.find(URL, AUTH).policy == Policy()
 
 
+def test_a_connection_that_a_closed_manager_refused_is_as_it_was_and_free_for_another() -> None:
+    refusing, other, witness = quiet(), quiet(policy=Policy(attempts=1)), Witness()
+    refusing.close()
+    conn = Connection(URL, AUTH, observers=[witness])
+    conn.close()
+    with pytest.raises(ClosedError):
+        refusing.add(URL, AUTH, conn)
+    assert is_closed(conn)
+    assert conn.policy == Policy()
+    other.add(URL, AUTH, conn)
+    assert not is_closed(conn)
+    assert conn.policy == Policy(attempts=1)
+
+
 # --- reset -------------------------------------------------------------------------------
 
 

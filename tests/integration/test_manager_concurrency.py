@@ -882,6 +882,22 @@ def test_an_add_during_an_establishment_wins() -> None:
     assert witness.of(PoolEvicted) == []
 
 
+@pytest.mark.parametrize("answer", [Plain(), None], ids=["lost", "declined"])
+def test_what_a_find_gave_in_the_place_of_the_hooks_answer_was_used_just_then(answer: Any) -> None:
+    clock, added = SteppedClock(), Plain()
+    gate = Gate(lambda: answer)
+    manager = quiet(gate, clock=clock, policy=Policy(deadline=None))
+    job = Job(lambda: manager.find(URL, AUTH))
+    wait_for(gate.entered)
+    manager.add(URL, AUTH, added)
+    clock.now += 100
+    gate.open.set()
+    assert job.result() is added
+    clock.now += 1
+    assert sum(manager.reset(idle=50)) == 0
+    assert manager.find(URL, AUTH) is added
+
+
 def test_a_foreign_object_that_lost_to_an_add_is_forgotten_and_not_closed() -> None:
     """A hook may give what it gave before, for another host: only `reset` closes such objects."""
     shared, added = Closable(), Plain()
