@@ -13,6 +13,7 @@ import base64
 import itertools
 import random
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -197,7 +198,8 @@ class Host:
 
     calls: dict[int, Call]
     lock: threading.Lock = field(default_factory=threading.Lock)
-    meeting: threading.Barrier = field(default_factory=lambda: threading.Barrier(CALLS))
+    met: threading.Event = field(default_factory=threading.Event)
+    """Set when all threads stand before the servers."""
     sent: Counter[int] = field(default_factory=Counter)
     arrived: Counter[int] = field(default_factory=Counter)
     done: Counter[int] = field(default_factory=Counter)
@@ -221,7 +223,7 @@ class Host:
         """Answer, as the number says."""
         _, what, told = request.path.split("/")
         if what == "meet":
-            self.meeting.wait(PATIENT)
+            assert self.met.wait(PATIENT)
             return respond(json={"number": told})
         if what == "drain" or self.down:
             return respond(503)
@@ -301,7 +303,6 @@ class Storm:
 
     def work(self, thread: int) -> list[Told]:
         """What one thread does: meet the others, then its calls, with resets in between."""
-        # 16 threads call each server here, of which no more than the limit can be inside.
         conn = self.find(thread % HOSTS, thread // HOSTS % len(AUTHS))
         assert conn.json_request("GET", f"/meet/{thread}") == {"number": str(thread)}
         dice = random.Random(thread)  # noqa: S311 - a test's dice
@@ -312,6 +313,19 @@ class Storm:
             if roll < 2:
                 self.manager.reset(idle=0 if roll else None)
         return told
+
+    def meet(self) -> None:
+        """Wait until 16 threads call each server, no more than the limit of them inside."""
+        crowd = f"{CALLS}/{CALLS} in flight, {THREADS // HOSTS - CALLS} waiting"
+        end = time.monotonic() + PATIENT
+        while (
+            any(host.inside < CALLS for host in self.hosts)
+            or repr(self.manager).count(crowd) < HOSTS
+        ):
+            assert time.monotonic() < end, self.manager
+            time.sleep(0.005)
+        for host in self.hosts:
+            host.met.set()
 
     def drain(self) -> None:
         """Take so much from each ledger that a clean call earns something."""
@@ -342,6 +356,7 @@ def test_64_threads_end_with_exact_counts(make_server: MakeServer) -> None:
     storm.drain()
 
     jobs = at_once([partial(storm.work, thread) for thread in range(THREADS)])
+    storm.meet()
     told = [each for job in jobs for each in job.result(PATIENT)]
 
     assert [each.call for each in told] == storm.todo
