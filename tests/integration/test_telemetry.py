@@ -374,6 +374,7 @@ def test_the_metrics_of_a_run_are_these(run: Run) -> None:
     ):
         expect_times("hook_duration", host, 1, hook=name, outcome=outcome)
     expect(1, "connect_failures_total", "nowhere", error_type="establishment")
+    expected[sample(names.RETRY_QUOTA, host=a)] = 500.0
     expect(0, "pools")
     expect(0, "label_overflow_total")
     expect(0, "telemetry_errors_total")

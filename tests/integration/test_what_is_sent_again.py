@@ -932,7 +932,7 @@ def test_writes_of_many_threads_are_made_once_each_or_reported(
 ) -> None:
     ledger = Ledger(("ok", "lost", "503", "ok", "lost"))
     server = make_server(ledger, tls=True)
-    client = Client(server, ca)
+    client = Client(server, ca, policy=Policy(breaker=None))
     reported: dict[str, exceptions.SleepwalkerException] = {}
     lock = threading.Lock()
 
@@ -966,7 +966,7 @@ def test_keyed_writes_of_many_threads_are_all_made_once(
 ) -> None:
     ledger = Ledger(("ok", "lost", "503", "ok", "lost"))
     server = make_server(ledger, tls=True)
-    client = Client(server, ca, policy=Policy(attempts=50))
+    client = Client(server, ca, policy=Policy(attempts=50, breaker=None, quota=None))
 
     def write(number: int) -> None:
         for turn in range(10):
