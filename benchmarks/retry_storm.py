@@ -18,9 +18,18 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import environment
 from benchmarks.report import TIMES, aligned
 from benchmarks.storm import sensitivity, sockets
-from benchmarks.storm.budgets import told, verdicts
+from benchmarks.storm.budgets import RECOVERY, told, verdicts
 from benchmarks.storm.plot import drawn
-from benchmarks.storm.scenarios import Counted, Recovery, World, failures, outage, stall
+from benchmarks.storm.scenarios import (
+    Counted,
+    Recoveries,
+    Recovery,
+    World,
+    failures,
+    outage,
+    stall,
+    stalls,
+)
 from benchmarks.storm.subjects import DEFAULT, QUOTA, QUOTA_AIMD, SUBJECTS
 
 if TYPE_CHECKING:
@@ -34,6 +43,12 @@ CALLS = 10_000
 """How many calls an outage and the failures of a tenth are told by."""
 QUICK = (QUOTA, QUOTA_AIMD, DEFAULT)
 """The subjects of the short form."""
+JUDGED = (QUOTA_AIMD, DEFAULT)
+"""The subjects whose recovery has a budget."""
+SEEDS = 5
+"""With how many seeds it is judged."""
+SHORT = World(watched=12.0)
+"""As long as the budgets go, and longer."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +59,13 @@ class Found:
     outages: dict[str, Counted]
     failures: dict[str, Counted]
     recoveries: dict[str, Recovery]
+    spread: dict[str, Recoveries]
+    """The stall again with several seeds, where that has a budget."""
 
     @property
     def verdicts(self) -> list[Verdict]:
         """Every budget, and what was measured of it."""
-        return verdicts(self.outages, self.failures, self.recoveries)
+        return verdicts(self.outages, self.failures, self.spread)
 
 
 def simulated(subjects: Sequence[Subject], world: World, *, seed: int) -> Found:
@@ -60,6 +77,7 @@ def simulated(subjects: Sequence[Subject], world: World, *, seed: int) -> Found:
             {s.name: outage(s, calls=CALLS, seed=seed) for s in subjects},
             {s.name: failures(few, s, failing=0.1, calls=CALLS, seed=seed) for s in subjects},
             {s.name: stall(world, s, seed=seed) for s in subjects},
+            {s.name: stalls(SHORT, s, seeds=range(seed, seed + SEEDS)) for s in JUDGED},
         )
 
 
@@ -159,9 +177,29 @@ def _text_of_sensitivity() -> str:
         rows.append(
             (changed, *(told(found[n].seconds) if n in found else "" for n in names)),
         )
-        if sys.stderr.isatty():
-            print(f"\r{changed:40}", end="", file=sys.stderr, flush=True)
+        _at_work_on(changed)
     return aligned(rows)
+
+
+def _text_of_breakers() -> str:
+    rows = [
+        (
+            f"default with a breaker of, {len(sensitivity.SEEDS)} seeds",
+            "median",
+            "worst",
+            f"≤ {RECOVERY:g} s",
+        ),
+    ]
+    for breaker, found in sensitivity.breakers():
+        met = f"{found.within(RECOVERY)} of {len(found.seconds)}"
+        rows.append((breaker, told(found.median), told(found.worst), met))
+        _at_work_on(breaker)
+    return aligned(rows)
+
+
+def _at_work_on(what: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{what:40}", end="", file=sys.stderr, flush=True)
 
 
 def data_of(found: Found) -> dict[str, Any]:
@@ -176,6 +214,7 @@ def data_of(found: Found) -> dict[str, Any]:
             }
             for name, recovery in found.recoveries.items()
         },
+        "recoveries": {name: each.seconds for name, each in found.spread.items()},
         "budgets": [verdict._asdict() for verdict in found.verdicts],
     }
 
@@ -206,7 +245,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the simulation and the sockets, and print what came of them."""
     settings = options(arguments)
-    world, subjects = (World(watched=12.0), QUICK) if settings.quick else (World(), SUBJECTS)
+    world, subjects = (SHORT, QUICK) if settings.quick else (World(), SUBJECTS)
     found = simulated(subjects, world, seed=settings.seed)
     print(text_of(found), flush=True)
     if settings.plot is not None:
@@ -217,7 +256,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\n{text_of_sockets(measured)}")
         data["sockets"] = [asdict(each) for each in measured]
     if settings.sensitivity:
-        print(f"\n{_text_of_sensitivity()}")
+        print(f"\n{_text_of_sensitivity()}", flush=True)
+        print(f"\n{_text_of_breakers()}")
     if settings.json is not None:
         settings.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     return 0

@@ -8,11 +8,15 @@ Rules:
    within the callers' patience, over the calls that arrived, second by second.
 3. Recovered is who stays so: from the time told on, goodput is at least 95 % in every second
    of what is observed.
+4. How long that takes depends on the seed. What is judged is the median of several, and the worst
+   is told beside it.
 """
 
 from __future__ import annotations
 
+import math
 import random
+import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,7 +25,7 @@ from benchmarks.storm.events import Events
 from benchmarks.storm.server import ServerSettings, SimulatedServer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from benchmarks.storm.subjects import Subject
 
@@ -220,10 +224,49 @@ def stall(world: World, subject: Subject, *, seed: int) -> Recovery:
     begun, ended = (round(t / SLICE) for t in (world.warm, world.warm + world.stall))
     last = len(story.arrived) - PER_SECOND
     bad = [n for n in range(ended, last + 1) if story.ratio(story.good, n) < ENOUGH]
-    recovered = None if bad and bad[-1] == last else ((bad[-1] + 1 - ended) * SLICE if bad else 0.0)
+    recovered = (
+        None if bad and bad[-1] == last else ((bad[-1] + 1 - ended) / PER_SECOND if bad else 0.0)
+    )
     return Recovery(
         recovered,
         max(story.ratio(story.sent, n) for n in range(begun, last + 1)),
         story.ratio(story.sent, begun, len(story.sent)),
         story,
     )
+
+
+@dataclass(frozen=True)
+class Recoveries:
+    """How long it took with several seeds.
+
+    :ivar seconds: of each, as in `Recovery`
+    """
+
+    seconds: tuple[float | None, ...]
+
+    @property
+    def median(self) -> float | None:
+        """The seconds that half of them took at most; `None`: not in the time watched."""
+        return _none_if_endless(statistics.median(map(_endless_if_none, self.seconds)))
+
+    @property
+    def worst(self) -> float | None:
+        """The seconds that the slowest took; `None`: not in the time watched."""
+        return _none_if_endless(max(map(_endless_if_none, self.seconds)))
+
+    def within(self, limit: float) -> int:
+        """How many took at most so many seconds."""
+        return sum(_endless_if_none(seconds) <= limit for seconds in self.seconds)
+
+
+def _endless_if_none(seconds: float | None) -> float:
+    return math.inf if seconds is None else seconds
+
+
+def _none_if_endless(seconds: float) -> float | None:
+    return None if seconds == math.inf else seconds
+
+
+def stalls(world: World, subject: Subject, *, seeds: Iterable[int]) -> Recoveries:
+    """Stall the server with each of several seeds."""
+    return Recoveries(tuple(stall(world, subject, seed=seed).seconds for seed in seeds))

@@ -1,18 +1,21 @@
-"""How recovery from a stall depends on what was assumed: one assumption changed at a time."""
+"""How recovery from a stall depends on what was assumed: one assumption changed at a time.
+
+Then how it depends on the breaker, and for each of these on chance.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from benchmarks.storm.scenarios import World, stall
+from benchmarks.storm.scenarios import World, stall, stalls
 from benchmarks.storm.subjects import ADAPTIVE, DEFAULT, NONE, QUOTA_AIMD, Subject
 from sleepwalker.resilience.policy import Breaker, Quota
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmarks.storm.scenarios import Recovery
+    from benchmarks.storm.scenarios import Recoveries, Recovery
 
 SUBJECTS = (NONE, DEFAULT, QUOTA_AIMD, ADAPTIVE)
 WORLD = World(watched=20.0)
@@ -43,25 +46,37 @@ WORLDS: dict[str, tuple[World, int]] = {
 }
 """What is changed, and the seed."""
 
-OTHERS = (
-    (
-        "a breaker of 20 calls in 10 s",
-        replace(WORLD, warm=12.0),
-        replace(DEFAULT.policy, breaker=Breaker(calls=20, window=10.0)),
-    ),
-    (
-        "1 call/s each, with 50 tokens and a breaker of 5 calls in 5 s",
-        _with_rate(1),
-        replace(DEFAULT.policy, quota=Quota(tokens=50), breaker=Breaker(calls=5, window=5.0)),
-    ),
+QUICKER = Subject(
+    name=DEFAULT.name,
+    policy=replace(DEFAULT.policy, quota=Quota(tokens=50), breaker=Breaker(calls=5, window=5.0)),
 )
-"""Other defaults, and the world that they are tried in."""
+"""For processes that make few calls."""
+
+BREAKERS = (
+    Breaker(),
+    Breaker(calls=20, window=10.0),
+    Breaker(calls=15, window=3.0),
+)
+"""The default, what others use, and one that opens sooner."""
+SEEDS = range(40)
+"""With which each is tried."""
 
 
 def recoveries() -> Iterator[tuple[str, dict[str, Recovery]]]:
     """What comes of each of these worlds, by the subject's name."""
     for name, (world, seed) in WORLDS.items():
         yield name, {subject.name: stall(world, subject, seed=seed) for subject in SUBJECTS}
-    for name, world, policy in OTHERS:
-        subject = Subject(name=DEFAULT.name, policy=policy)
-        yield name, {subject.name: stall(world, subject, seed=0)}
+    yield (
+        "1 call/s each, with 50 tokens and a breaker of 5 calls in 5 s",
+        {QUICKER.name: stall(_with_rate(1), QUICKER, seed=0)},
+    )
+
+
+def breakers() -> Iterator[tuple[str, Recoveries]]:
+    """What comes of the default with each of these breakers."""
+    for breaker in BREAKERS:
+        subject = Subject(name=DEFAULT.name, policy=replace(DEFAULT.policy, breaker=breaker))
+        # The window is full when the stall begins.
+        world = replace(WORLD, warm=max(WORLD.warm, breaker.window))
+        name = f"{breaker.calls} calls in {breaker.window:g} s"
+        yield name, stalls(world, subject, seeds=SEEDS)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from benchmarks.retry_storm import CALLS, QUICK, main, options
+from benchmarks.retry_storm import CALLS, QUICK, SEEDS, SHORT, main, options
 from benchmarks.storm import sockets
 from benchmarks.storm.budgets import verdicts
 from benchmarks.storm.client import Client
@@ -18,12 +18,12 @@ from benchmarks.storm.events import Events
 from benchmarks.storm.plot import drawn
 from benchmarks.storm.scenarios import (
     Counted,
-    Recovery,
-    Story,
+    Recoveries,
     World,
     failures,
     outage,
     stall,
+    stalls,
 )
 from benchmarks.storm.server import ServerSettings, SimulatedServer
 from benchmarks.storm.socket_server import PATH, StormServer
@@ -43,11 +43,6 @@ from sleepwalker.resilience.policy import Breaker
 
 ROOT = Path(__file__).parent.parent.parent
 TINY = World(processes=4, warm=3.0, watched=3.0)
-
-
-def recovered(subject: Subject) -> Recovery:
-    """What comes of the design's stall, watched for as long as the budgets go, and longer."""
-    return stall(World(watched=12.0), subject, seed=1)
 
 
 # The ledger
@@ -71,8 +66,8 @@ def test_in_a_total_outage_peers_multiply_the_load(subject: Subject, load: int) 
 def test_with_the_breaker_on_a_total_outage_is_less_load_than_the_calls() -> None:
     found = outage(DEFAULT, calls=10_000, seed=0)
 
-    # 15 that open it, and a probe about every 5 of the 1,000 seconds and more that the calls take.
-    assert 15 + 170 < found.sent < 15 + 220
+    # 20 that open it, and a probe about every 5 of the 1,000 seconds and more that the calls take.
+    assert 20 + 170 < found.sent < 20 + 220
     assert found.good == 0
 
 
@@ -87,28 +82,40 @@ def test_a_tenth_of_failures_is_hidden_for_little_load() -> None:
     assert found.load <= 1.12
 
 
-# The short form below holds the same against the seed 0.
+# The short form below holds the same against its own seeds.
+OTHER_SEEDS = range(SEEDS, SEEDS + 3)
 
 
-def test_by_default_goodput_is_back_within_7_seconds_after_a_stall() -> None:
-    seconds = recovered(DEFAULT).seconds
+def test_by_default_goodput_is_back_within_7_seconds_after_a_stall_mostly() -> None:
+    found = stalls(SHORT, DEFAULT, seeds=OTHER_SEEDS)
 
-    assert seconds is not None
-    assert seconds <= 7
+    assert found.median is not None
+    assert found.median <= 7
 
 
-def test_with_the_adaptive_limit_it_is_back_within_2() -> None:
-    seconds = recovered(QUOTA_AIMD).seconds
+def test_with_the_adaptive_limit_it_is_back_within_2_every_time() -> None:
+    found = stalls(SHORT, QUOTA_AIMD, seeds=OTHER_SEEDS)
 
-    assert seconds is not None
-    assert seconds <= 2
+    assert found.worst is not None
+    assert found.worst <= 2
 
 
 def test_without_either_it_is_not() -> None:
-    found = recovered(NONE)
+    found = stall(SHORT, NONE, seed=1)
 
     assert found.seconds is None
     assert found.peak == 1.0
+
+
+def test_a_breaker_that_looks_back_for_10_seconds_misses_the_7() -> None:
+    others = replace(
+        DEFAULT, policy=replace(DEFAULT.policy, breaker=Breaker(calls=20, window=10.0))
+    )
+
+    seconds = stall(replace(SHORT, warm=10.0, watched=20.0), others, seed=0).seconds
+
+    assert seconds is not None
+    assert 7 < seconds < 15
 
 
 @pytest.mark.timeout(180)
@@ -123,14 +130,19 @@ def test_the_short_form_tells_that_every_budget_is_met(
     budgets = told.partition("\nbudgets\n")[2].splitlines()
     assert len(budgets) == 5
     assert [line.split()[-1] for line in budgets] == ["met"] * 5
+    assert [line.count(f"median of {SEEDS}: ") for line in budgets] == [0, 0, 0, 1, 1]
     found = json.loads(report.read_text(encoding="utf-8"))
     assert list(found["subjects"]) == [subject.name for subject in QUICK]
+    assert {name: len(each) for name, each in found["recoveries"].items()} == {
+        DEFAULT.name: SEEDS,
+        QUOTA_AIMD.name: SEEDS,
+    }
     assert found["subjects"]["quota"]["outage"] == {"calls": 10_000, "sent": 10_035, "good": 0}
     assert plot.read_text(encoding="utf-8").startswith("<svg ")
 
 
 def test_a_budget_that_was_missed_or_not_measured_is_told_so() -> None:
-    late, never = (Recovery(seconds, 1.0, 1.0, Story()) for seconds in (7.1, None))
+    late, never = Recoveries((7.1, 4.0, 7.2)), Recoveries((None, 1.0, None))
     found = verdicts(
         {QUOTA.name: Counted(1000, 1005, 0)},
         {DEFAULT.name: Counted(1000, 1000, 997)},
@@ -138,8 +150,20 @@ def test_a_budget_that_was_missed_or_not_measured_is_told_so() -> None:
     )
 
     assert [verdict.met for verdict in found] == [False, None, False, False, False]
-    assert [verdict.measured for verdict in found][3:] == ["7.1 s", "never"]
+    assert [verdict.measured for verdict in found][3:] == [
+        "median of 3: 7.1 s, worst: 7.2 s",
+        "median of 3: never, worst: never",
+    ]
     assert [verdict.met for verdict in verdicts({}, {}, {})] == [None] * 5
+
+
+def test_recovery_is_judged_on_the_median_and_the_worst_is_told() -> None:
+    found = Recoveries((None, 7.0, 2.0))
+
+    assert (found.median, found.worst, found.within(7.0), found.within(6.9)) == (7.0, None, 2, 1)
+    [*_, told, _] = verdicts({}, {}, {DEFAULT.name: found})
+    assert told.met is True
+    assert told.measured == "median of 3: 7.0 s, worst: never"
 
 
 # The simulation
@@ -330,7 +354,7 @@ UNHURRIED = replace(
 
 
 @pytest.mark.parametrize(
-    ("subject", "sent"), [(URLLIB3, 160), (STAMINA, 400), (QUOTA_AIMD, 75), (UNHURRIED, 15)]
+    ("subject", "sent"), [(URLLIB3, 160), (STAMINA, 400), (QUOTA_AIMD, 75), (UNHURRIED, 20)]
 )
 def test_over_sockets_an_outage_is_what_the_simulation_says(subject: Subject, sent: int) -> None:
     found = sockets.counted(subject, sockets.SmallWorld(calls=40), 1.0)
