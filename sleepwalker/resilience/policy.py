@@ -86,7 +86,8 @@ class Quota:
 class Breaker:
     """The circuit breaker of a host: when it is not asked any more, and for how long.
 
-    The figures are near those of resilience4j and of Polly's standard handler.
+    The figures are those that Hystrix had, but for the window: its 10 s open too late for a host
+    that has merely stalled.
     """
 
     failure_ratio: float = 0.5
