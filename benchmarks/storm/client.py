@@ -3,7 +3,7 @@
 Rules:
 
 1. The layers are in the design's order: retry with quota, breaker, limit, attempt. A refusal by
-   breaker or limit ends the call.
+   breaker or limit ends the call. Who has waited for a place asks a breaker that has changed anew.
 2. A failed attempt is judged by `sleepwalker.resilience.retry.decide`. No retry is paid for that
    would find the breaker open.
 3. A call is good when its answer comes within the caller's patience. Who has no deadline goes on
@@ -101,7 +101,9 @@ class Call:
         attempt.begin()
 
     def refused(self) -> None:
-        """Breaker, limit or deadline let it go no further."""
+        """It is let no further by breaker, limit or time; a retry that isn't made costs nothing."""
+        if self._client.quota is not None and self._cost is not None:
+            self._client.quota.refund(self._cost)
         self._over(good=False)
 
     def succeeded(self) -> None:
@@ -170,15 +172,11 @@ class Attempt:
         client = self._client
         if client.breaker is not None:
             self._breaker = client.breaker.permit()
-            try:
-                self._breaker.acquire()
-            except CircuitOpenError:
-                self._end(Result.UNKNOWN)
-                self._call.refused()
+            if not self._admitted(self._breaker):
                 return
         if client.limiter is not None:
             self._limiter = client.limiter.permit()
-            if not self._limiter.request(self._send):
+            if not self._limiter.request(self._let_in):
                 left = client.limiter.patience(self._deadline - client.events.now, client.timeout)
                 client.events.after(left, self._give_up)
                 return
@@ -190,6 +188,24 @@ class Attempt:
             return
         self._end(Result.UNKNOWN)
         self._call.refused()
+
+    def _admitted(self, permit: BreakerPermit) -> bool:
+        """Whether the breaker lets it through; if not, it is over."""
+        try:
+            permit.acquire()
+        except CircuitOpenError:
+            self._end(Result.UNKNOWN)
+            self._call.refused()
+            return False
+        return True
+
+    def _let_in(self) -> None:
+        """A place is free, after a wait."""
+        if self._breaker is not None and self._breaker.is_outdated:
+            self._breaker = self._breaker.renewed()
+            if not self._admitted(self._breaker):
+                return
+        self._send()
 
     def _send(self) -> None:
         client = self._client
@@ -216,7 +232,8 @@ class Attempt:
 
     def _end(self, result: Result) -> None:
         self.over = True
-        if self._limiter is not None:
-            self._limiter.end(result)
+        # In a connection's order: who is handed the place knows what this showed.
         if self._breaker is not None:
             self._breaker.end(result)
+        if self._limiter is not None:
+            self._limiter.end(result)
