@@ -339,16 +339,17 @@ def _settings_in(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
     for variable, text in environ.items():
         if not variable.startswith(prefix):
             continue
-        name = variable.removeprefix(prefix).lower()
+        shown = variable.removeprefix(prefix)
+        name = shown.lower()
         # Names are looked at before values: an unknown one may be somebody's password.
         whole = next((n for n in NESTED if name.startswith(f"{n}_")), None)
         if whole is not None and name not in _FIELDS:
             name = name.removeprefix(f"{whole}_")
             _refuse_unknown({name: text}, whole, *NESTED[whole])
-            nested.setdefault(whole, {})[name] = _value_from_text(text, name)
+            nested.setdefault(whole, {})[name] = _value_from_text(text, name, shown)
         else:
             _refuse_unknown({name: text}, "policy", Policy)
-            settings[name] = _value_from_text(text, name)
+            settings[name] = _value_from_text(text, name, shown)
     for name in nested.keys() & settings.keys():
         msg = f"{name.upper()} and {name.upper()}_* exclude each other"
         raise ConfigurationError(msg)
@@ -408,23 +409,37 @@ _TEXTS = frozenset({"idempotency_header", "scope", "name"})
 """The settings that are text."""
 
 
-def _value_from_text(text: str, name: str) -> Any:
+def _value_from_text(text: str, name: str, shown: str) -> Any:
+    """What a variable's text means.
+
+    :param name: of the setting
+    :param shown: of the variable, without the prefix
+    """
     text = text.strip()
     if text.lower() == "none":
         return None
     parts = [part.strip() for part in text.split(",") if part.strip()]
+    wanted = "a number or none"
     if name == "hosts":
         return tuple(parts)
+    if name in _TEXTS:
+        return text
     if name == "retry_statuses":
         if all(part.isdecimal() and len(part) < 9 for part in parts):
             return frozenset(map(int, parts))
-    elif name in _TEXTS or (name == "limit" and text == "adaptive"):
-        return text
-    try:
-        return int(text) if text.lstrip("+-").isdecimal() else float(text)
-    except ValueError:
-        msg = f"{name} must be a number or none"
-        raise ConfigurationError(msg) from None
+        wanted = "statuses, separated by commas"
+    elif name == "limit" and text.lower() == "adaptive":
+        return "adaptive"
+    elif name in NESTED and name != "limit":
+        wanted = f"none; its settings are variables of their own, {shown}_..."
+    else:
+        try:
+            return int(text) if text.lstrip("+-").isdecimal() else float(text)
+        except ValueError:
+            if name == "limit":
+                wanted = "a number, adaptive or none"
+    msg = f"{shown} must be {wanted}"
+    raise ConfigurationError(msg)
 
 
 NESTED: dict[str, tuple[type, ...]] = {
