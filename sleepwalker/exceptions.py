@@ -502,7 +502,7 @@ class CircuitOpenError(RefusedError):
 
 
 class ConcurrencyLimitError(RefusedError):
-    """As many calls to the host as may be are in flight, and none ended in time."""
+    """As many calls to the host as may be are in flight, and its turn did not come in time."""
 
     error_type = "concurrency_limit"
 

@@ -78,7 +78,12 @@ class Admission:
                 self._breaker.acquire()
             if limiter is not None and not (outer is not None and outer.holds(limiter)):
                 self._limiter = limiter.permit()
-                self._limiter.acquire(limiter.patience(deadline.remaining(), read_timeout))
+                patience = limiter.patience(deadline.remaining(), read_timeout)
+                self._limiter.acquire(patience)
+                if not deadline.allows_attempt():
+                    # Its turn has come with the deadline: all who wait until then hand their
+                    # places on to each other, and it is chance who is never handed one.
+                    raise self._limiter.refusal(patience)
                 if self._breaker is not None and self._breaker.is_outdated:
                     # It has changed while we waited: whether we may is to be asked anew.
                     told, self._breaker = self._breaker.changed, self._breaker.renewed()

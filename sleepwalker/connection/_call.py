@@ -436,8 +436,6 @@ class Call:
         result = Result.UNKNOWN
         try:
             self._tell_breaker(admission.enter(self._deadline, self._read_timeout()))
-            # So may the others that were in flight.
-            self._refuse_if_late(f"before attempt {self._attempts + 1}")
             if self._paid is not None or self._kept is not None:
                 self._goes_on()
             self.admission = admission

@@ -190,10 +190,17 @@ class LimiterPermit:
             return
         gate.acquire(timeout=min(max(patience, 0.0), threading.TIMEOUT_MAX))
         if not self._limiter._stays(self):
-            raise ConcurrencyLimitError(
-                f"{self._limiter._limit} calls to {self._limiter._name} are in flight, and none "
-                f"ended within {patience:.3g} s (Policy(limit=...))"
-            )
+            raise self.refusal(patience)
+
+    def refusal(self, patience: float) -> ConcurrencyLimitError:
+        """The error for a call whose turn did not come.
+
+        :param patience: the seconds that it has waited
+        """
+        return ConcurrencyLimitError(
+            f"{self._limiter._limit} calls to {self._limiter._name} are in flight, and this one's "
+            f"turn did not come within {patience:.3g} s (Policy(limit=...))"
+        )
 
     def end(self, result: Result) -> None:
         """The call has ended so; or was never let through, which changes nothing."""

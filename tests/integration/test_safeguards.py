@@ -5,6 +5,7 @@ Rule 1: what was sent is counted by the server; a refusal leaves its count as it
 
 from __future__ import annotations
 
+import contextvars
 import pickle
 import re
 import sys
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import sleepwalker
 from sleepwalker import (
     ANONYMOUS,
     AdaptiveLimit,
@@ -28,6 +30,7 @@ from sleepwalker import (
     ConnectionError,
     ConnectionHook,
     ConnectionManager,
+    DeadlineExceeded,
     DirectHook,
     EstablishmentError,
     HTTPNotFound,
@@ -473,6 +476,24 @@ def test_who_waits_until_the_deadline_is_refused_and_nothing_was_sent(
     assert client.outcomes == {"refused": 1, "success": 2}
 
 
+def test_who_is_handed_a_place_with_the_deadline_is_refused_like_who_is_not(
+    server: ScriptedServer,
+) -> None:
+    server.default = stall()
+    with (
+        Client(server, policy=Policy(limit=Limit(calls=1))) as client,
+        ThreadPoolExecutor(8) as ex,
+        sleepwalker.deadline(0.5),
+    ):
+        contexts = [contextvars.copy_context() for _ in range(8)]
+        errors = [ex.submit(each.run, client.conn.request, "GET", "/") for each in contexts]
+        told = Counter(type(error.exception()) for error in errors)
+
+    assert told == {DeadlineExceeded: 1, ConcurrencyLimitError: 7}
+    assert server.count() == 1
+    assert client.outcomes == {"timeout": 1, "refused": 7}
+
+
 @pytest.mark.parametrize(
     ("timeout", "waited"),
     [(None, 0.5), ((3.0, 0.8), 0.5), ((3.0, 0.2), 0.8)],
@@ -489,7 +510,7 @@ def test_an_adaptive_limits_place_is_waited_for_while_the_deadline_leaves_time_f
         server.wait_for(lambda: gate.inside == 1)
         with pytest.raises(ConcurrencyLimitError) as caught:
             client.conn.request("GET", "/", deadline=1.0, timeout=timeout)
-        told = re.search(r"none ended within (\S+) s", str(caught.value))
+        told = re.search(r"did not come within (\S+) s", str(caught.value))
         assert told is not None
         assert float(told[1]) == pytest.approx(waited, abs=0.1)
         gate.opened.set()

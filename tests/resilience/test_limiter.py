@@ -205,7 +205,8 @@ def test_who_has_no_patience_is_refused_and_leaves_nothing_behind(patience: floa
         permit.acquire(patience)
 
     assert refused.value.message == (
-        f"2 calls to api.example are in flight, and none ended within {patience:g} s "
+        "2 calls to api.example are in flight, and this one's turn did not come within "
+        f"{patience:g} s "
         "(Policy(limit=...))"
     )
     assert isinstance(refused.value, RefusedError)
