@@ -281,8 +281,9 @@ class Connection:
         if self._retired:
             state = "closing, " + state if self._in_flight else "closed"
         if self._guarded is not None:
-            _, guards = self._guarded
-            state += f"; {guards.told()}" if guards.told() else ""
+            policy, guards = self._guarded
+            scope = "" if policy.scope is None else f"{policy.scope}: "
+            state += f"; {scope}{guards.told()}" if guards.told() else ""
         return f"<Connection {self._base.shown(self._redaction)} auth={self._label} {state}>"
 
     # --- requests ----------------------------------------------------------------------------

@@ -818,6 +818,12 @@ def test_the_reprs_show_how_they_are(server: ScriptedServer) -> None:
         assert "0/64 in flight" in repr(conn)
 
 
+def test_a_connections_repr_tells_whose_state_it_shows(server: ScriptedServer) -> None:
+    with Client(server) as client:
+        client.conn.request("GET", "/", policy=Policy(scope="reports", limit=None))
+        assert "; reports: quota 500/500 tokens, breaker closed>" in repr(client.conn)
+
+
 def test_a_manager_whose_hosts_are_well_says_nothing_of_them(server: ScriptedServer) -> None:
     with ConnectionManager(hooks=[DirectHook()]) as manager:
         manager.find(server.url, ANONYMOUS).request("GET", "/")
