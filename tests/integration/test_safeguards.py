@@ -43,6 +43,7 @@ from sleepwalker import (
     Redaction,
     RedirectError,
     RefusedError,
+    SleepwalkerException,
 )
 from sleepwalker.observability.events import BreakerChanged, RequestFinished, RetryQuotaChanged
 from sleepwalker.resilience.hosts import HostStates
@@ -515,6 +516,27 @@ def test_an_adaptive_limits_place_is_waited_for_while_the_deadline_leaves_time_f
         assert float(told[1]) == pytest.approx(waited, abs=0.1)
         gate.opened.set()
         first.result()
+
+
+@pytest.mark.parametrize(
+    ("answer", "limit"),
+    [
+        pytest.param(respond(429), 9, id="429"),
+        pytest.param(stall(), 9, id="a timeout"),
+        pytest.param(respond(503), 10, id="503"),
+        pytest.param(respond(404), 10, id="404"),
+    ],
+)
+def test_an_adaptive_limit_shrinks_with_429_and_timeouts_alone(
+    server: ScriptedServer, answer: Action, limit: int
+) -> None:
+    server.script(answer)
+    policy = Policy(attempts=1, limit=AdaptiveLimit(start=10), read_timeout=0.1)
+
+    with Client(server, policy=policy) as client:
+        with pytest.raises(SleepwalkerException):
+            client.conn.request("GET", "/")
+        assert f"0/{limit} in flight" in repr(client.conn)
 
 
 def test_who_waits_for_a_place_is_not_sent_to_a_host_that_is_left_alone_by_then(

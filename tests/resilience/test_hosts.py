@@ -1,0 +1,129 @@
+"""Which calls share a quota, a breaker and a limit, and for how long they are remembered."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import replace
+
+import pytest
+
+from sleepwalker import Breaker, Limit, Policy, Quota
+from sleepwalker.resilience import Result
+from sleepwalker.resilience.hosts import HostStates, Safeguards
+from sleepwalker.testing import FakeClock
+
+POLICY = Policy(breaker=Breaker(calls=1), limit=Limit(calls=2))
+
+
+def states_of(most: int = 10) -> HostStates:
+    """Give what remembers so many hosts."""
+    return HostStates(clock=FakeClock(), random=lambda: 0.5, most=most)
+
+
+def parts(guards: Safeguards) -> tuple[object, object, object]:
+    """Give the three."""
+    return guards.quota, guards.breaker, guards.limiter
+
+
+def test_the_same_host_and_policy_have_the_same_three() -> None:
+    states = states_of()
+
+    first = states.of("https://a.example", POLICY)
+    again = states.of("https://a.example", replace(POLICY, attempts=7, deadline=1.0))
+
+    assert parts(first) == parts(again)
+    assert None not in parts(first)
+
+
+@pytest.mark.parametrize(
+    ("host", "policy"),
+    [
+        pytest.param("https://b.example", POLICY, id="host"),
+        pytest.param("https://a.example", replace(POLICY, scope="reports"), id="scope"),
+    ],
+)
+def test_another_host_or_scope_shares_none_of_them(host: str, policy: Policy) -> None:
+    states = states_of()
+
+    mine, other = states.of("https://a.example", POLICY), states.of(host, policy)
+
+    assert not set(parts(mine)) & set(parts(other))
+
+
+def test_who_sets_other_figures_has_that_layer_alone_for_himself() -> None:
+    states = states_of()
+
+    mine = states.of("https://a.example", POLICY)
+    other = states.of("https://a.example", replace(POLICY, quota=Quota(tokens=100)))
+
+    assert other.quota is not mine.quota
+    assert parts(other)[1:] == parts(mine)[1:]
+
+
+def test_a_layer_that_is_off_is_none() -> None:
+    off = replace(POLICY, quota=None, breaker=None, limit=None)
+
+    guards = states_of().of("https://a.example", off)
+
+    assert parts(guards) == (None, None, None)
+    assert repr(guards) == "<Safeguards https://a.example: none>"
+
+
+def test_only_the_hosts_used_last_are_remembered_when_nobody_uses_them() -> None:
+    states = states_of(most=2)
+    for host in ("a", "b"):
+        spent = states.of(host, POLICY).quota
+        assert spent is not None
+        spent.spend(throttled=False)
+    # It is used again, and so the other is the one to go.
+    states.of("a", POLICY)
+    del spent
+    states.of("c", POLICY)
+    gc.collect()
+
+    assert len(states) == 2
+    tokens = [quota.tokens for host in "ab" if (quota := states.of(host, POLICY).quota)]
+    assert tokens == [486, 500]
+
+
+def test_a_host_that_is_used_is_found_however_many_came_since() -> None:
+    states = states_of(most=2)
+    held = states.of("a", POLICY)
+
+    for number in range(10):
+        states.of(f"other {number}", POLICY)
+
+    assert parts(states.of("a", POLICY)) == parts(held)
+
+
+def test_it_tells_of_hosts_that_are_not_at_rest_the_last_used_first() -> None:
+    states = states_of()
+    for host in ("a", "b", "c"):
+        states.of(host, POLICY)
+    quota, breaker, limiter = (
+        states.of("a", POLICY).quota,
+        states.of("b", POLICY).breaker,
+        states.of("a", POLICY).limiter,
+    )
+    assert quota is not None
+    assert breaker is not None
+    assert limiter is not None
+    quota.spend(throttled=True)
+    limiter.permit().acquire()
+    failed = breaker.permit()
+    failed.acquire()
+    failed.end(Result.FAILURE)
+
+    assert states.troubled() == [
+        "a: quota 495/500 tokens, 1/2 in flight",
+        "b: breaker open for 5.0 s",
+    ]
+
+
+def test_a_host_is_told_by_the_name_that_may_be_shown_and_its_scope() -> None:
+    states = states_of()
+
+    guards = states.of("https://a.example/secret", replace(POLICY, scope="x"), shown="a")
+
+    assert guards.name == "a (x)"
+    assert "secret" not in repr(guards)
