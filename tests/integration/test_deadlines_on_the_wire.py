@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -138,6 +139,19 @@ def test_a_server_that_trickles_is_cut_short(
         assert "while waiting for the answer: the total deadline of 0.3 s" in str(caught.value)
         assert caught.value.outcome_unknown
         assert caught.value.attempts == server.count() == 1
+
+
+def test_a_body_that_takes_long_to_decompress_is_cut_short(server: ScriptedServer) -> None:
+    # 400 MiB of nothing: the server is not late at all.
+    squeezed = zlib.compressobj(1, wbits=31)
+    nothing = b"".join(squeezed.compress(bytes(2**20)) for _ in range(400)) + squeezed.flush()
+    server.default = respond(200, {"Content-Encoding": "gzip"}, nothing)
+    with (
+        Client(server, policy=Policy(response_limits=None)) as client,
+        taking(0.1),
+        pytest.raises(exceptions.DeadlineExceeded),
+    ):
+        client.conn.request("GET", "/", deadline=0.1)
 
 
 def test_a_kept_connection_is_under_each_calls_own_deadline(server: ScriptedServer) -> None:

@@ -239,35 +239,25 @@ PAIRS = [
 ]
 
 
+@pytest.mark.parametrize(
+    "at",
+    [
+        pytest.param(meanwhile, id="in another thread"),
+        pytest.param(at_point, id="in a signal handler"),
+    ],
+)
 @pytest.mark.parametrize(("one", "ones", "other", "others"), PAIRS)
-def test_two_threads_at_once_leave_the_sum_of_both(
+def test_two_changes_at_once_leave_the_sum_of_both(
     one: Callable[[RetryQuota], object],
     ones: int,
     other: Callable[[RetryQuota], object],
     others: int,
+    at: Callable[..., bool],
 ) -> None:
     point = 0
     while True:
         quota = emptied(DEFAULT, to=100)
-        came = meanwhile(point, lambda q=quota: other(q), lambda q=quota: one(q), module)  # type: ignore[misc]
-        if not came:
-            break
-        assert quota.tokens == 100 + ones + others, point
-        point += 1
-    assert point > 0
-
-
-@pytest.mark.parametrize(("one", "ones", "other", "others"), PAIRS)
-def test_a_signal_handler_that_writes_in_the_middle_leaves_the_sum_of_both(
-    one: Callable[[RetryQuota], object],
-    ones: int,
-    other: Callable[[RetryQuota], object],
-    others: int,
-) -> None:
-    point = 0
-    while True:
-        quota = emptied(DEFAULT, to=100)
-        came = at_point(point, lambda q=quota: other(q), lambda q=quota: one(q), module)  # type: ignore[misc]
+        came = at(point, partial(other, quota), partial(one, quota), module)
         if not came:
             break
         assert quota.tokens == 100 + ones + others, point

@@ -98,6 +98,22 @@ def place(real: Action | str, server: ScriptedServer, patch: pytest.MonkeyPatch)
             yield "http://books.example"
 
 
+def failing(
+    where: ScriptedServer | str,
+    fault: Fault,
+    *,
+    times: int = 1,
+    answer: Fault | None = None,
+    clock: FakeClock | None = None,
+) -> tuple[Client, FaultAdapter]:
+    """Give a client whose next requests get a fault."""
+    client = Client(where) if clock is None else Client(where, clock=clock)
+    adapter = FaultAdapter(answer=answer)
+    adapter.mount_on(client.conn)
+    adapter.fail_next(times, fault)
+    return client, adapter
+
+
 def told(client: Client, call: dict[str, Any]) -> dict[str, Any]:
     """Make a call that fails; give all that a caller and the instruments are told of it."""
     with pytest.raises(exceptions.SleepwalkerException) as caught:
@@ -166,10 +182,7 @@ def test_requests_raises_the_same_for_an_injected_fault_as_for_the_real_one(
     "fault", [Fault.refused(), Fault.unresolved(), Fault.connect_timeout()], ids=repr
 )
 def test_what_was_never_sent_is_sent_again_whatever_it_is(fault: Fault) -> None:
-    client = Client("https://books.example")
-    adapter = FaultAdapter(answer=Fault.status(201))
-    adapter.mount_on(client.conn)
-    adapter.fail_next(2, fault)
+    client, adapter = failing("https://books.example", fault, times=2, answer=Fault.status(201))
 
     assert client.conn.request("POST", "/books", data=b"x").status_code == 201
     assert [sent.fault for sent in adapter.requests] == [fault, fault, None]
@@ -182,10 +195,7 @@ def test_what_was_never_sent_is_sent_again_whatever_it_is(fault: Fault) -> None:
     ids=repr,
 )
 def test_what_was_maybe_sent_is_sent_again_only_with_a_key(fault: Fault) -> None:
-    client = Client("https://books.example")
-    adapter = FaultAdapter(answer=Fault.status(201))
-    adapter.mount_on(client.conn)
-    adapter.fail_next(2, fault)
+    client, adapter = failing("https://books.example", fault, times=2, answer=Fault.status(201))
 
     with pytest.raises(exceptions.ConnectionError) as caught:
         client.conn.request("POST", "/books", data=b"x")
@@ -211,10 +221,7 @@ LOST: Final = [
 def test_a_request_whose_answer_is_lost_reached_the_server(
     fault: Fault, server: ScriptedServer
 ) -> None:
-    client = Client(server)
-    adapter = FaultAdapter()
-    adapter.mount_on(client.conn)
-    adapter.fail_next(1, fault)
+    client, _ = failing(server, fault)
 
     with pytest.raises(exceptions.ConnectionError) as caught:
         client.conn.request("POST", "/books", data=b"once")
@@ -228,10 +235,7 @@ def test_a_request_whose_answer_is_lost_reached_the_server(
 def test_with_a_key_it_comes_to_the_server_twice_with_the_same(
     fault: Fault, server: ScriptedServer
 ) -> None:
-    client = Client(server)
-    adapter = FaultAdapter()
-    adapter.mount_on(client.conn)
-    adapter.fail_next(1, fault)
+    client, _ = failing(server, fault)
 
     client.conn.request("POST", "/books", data=b"once", idempotency_key="k")
 
@@ -244,10 +248,7 @@ def test_with_a_key_it_comes_to_the_server_twice_with_the_same(
 def test_a_body_that_can_be_read_but_once_reaches_the_server_whole(
     fault: Fault, server: ScriptedServer
 ) -> None:
-    client = Client(server)
-    adapter = FaultAdapter()
-    adapter.mount_on(client.conn)
-    adapter.fail_next(1, fault)
+    client, _ = failing(server, fault)
 
     with pytest.raises(exceptions.ConnectionError) as caught:
         client.conn.request("PUT", "/books", data=iter([b"on", b"ce"]))
@@ -261,10 +262,7 @@ def test_a_file_is_read_to_its_end_and_sent_again_whole(
 ) -> None:
     path = tmp_path / "book"
     path.write_bytes(b"x" * 100_000)
-    client = Client(server)
-    adapter = FaultAdapter()
-    adapter.mount_on(client.conn)
-    adapter.fail_next(1, Fault.reset())
+    client, _ = failing(server, Fault.reset())
     at: list[int] = []
 
     with path.open("rb") as body:
@@ -277,10 +275,7 @@ def test_a_file_is_read_to_its_end_and_sent_again_whole(
 
 def test_a_server_that_refuses_what_goes_through_was_never_sent_anything() -> None:
     with refused_port() as port:
-        client = Client(f"http://127.0.0.1:{port}")
-        adapter = FaultAdapter()
-        adapter.mount_on(client.conn)
-        adapter.fail_next(3, Fault.reset(processed=True))
+        client, _ = failing(f"http://127.0.0.1:{port}", Fault.reset(processed=True), times=3)
 
         with pytest.raises(exceptions.ConnectError) as caught:
             client.conn.request("POST", "/books", data=b"x")
@@ -295,10 +290,7 @@ def test_an_answer_that_breaks_off_beneath_is_told_as_it_is(
     server: ScriptedServer,
 ) -> None:
     server.default = truncated_body(b"half", 8)
-    client = Client(server)
-    adapter = FaultAdapter()
-    adapter.mount_on(client.conn)
-    adapter.fail_next(3, Fault.stall(1.0))
+    client, _ = failing(server, Fault.stall(1.0), times=3)
 
     with pytest.raises(exceptions.ProtocolError) as caught:
         client.conn.request("GET", "/books", stream=stream)
@@ -309,10 +301,7 @@ def test_an_answer_that_breaks_off_beneath_is_told_as_it_is(
 
 def test_a_truncated_answer_is_that_of_the_server_up_to_its_middle(server: ScriptedServer) -> None:
     server.default = respond(200, {"X-Shelf": "7"}, b"0123456789")
-    client = Client(server)
-    adapter = FaultAdapter()
-    adapter.mount_on(client.conn)
-    adapter.fail_next(1, Fault.truncated(processed=True))
+    client, _ = failing(server, Fault.truncated(processed=True))
 
     with client.conn.request("GET", "/books", stream=True) as response:
         parts = response.iter_content(5)
@@ -328,10 +317,9 @@ def test_a_truncated_answer_is_that_of_the_server_up_to_its_middle(server: Scrip
 def test_an_answer_too_short_to_be_cut_in_its_body_is_cut_in_its_headers(
     answer: Fault, method: str
 ) -> None:
-    client = Client("https://books.example")
-    adapter = FaultAdapter(answer=answer)
-    adapter.mount_on(client.conn)
-    adapter.fail_next(3, Fault.truncated(processed=True))
+    client, _ = failing(
+        "https://books.example", Fault.truncated(processed=True), times=3, answer=answer
+    )
 
     with pytest.raises(exceptions.ProtocolError) as caught:
         client.conn.request(method, "/books")
@@ -344,10 +332,7 @@ def test_an_answer_too_short_to_be_cut_in_its_body_is_cut_in_its_headers(
 
 def test_a_stall_shorter_than_the_timeout_only_takes_its_time(server: ScriptedServer) -> None:
     clock = FakeClock()
-    client = Client(server, clock=clock)
-    adapter = FaultAdapter()
-    adapter.mount_on(client.conn)
-    adapter.fail_next(1, Fault.stall(9.5))
+    client, _ = failing(server, Fault.stall(9.5), clock=clock)
 
     assert client.conn.json_request("GET", "/books")["target"] == "/books"
     assert (clock.monotonic(), clock.slept, server.count()) == (9.5, [], 1)
@@ -358,10 +343,9 @@ def test_a_stall_shorter_than_the_timeout_only_takes_its_time(server: ScriptedSe
 @pytest.mark.parametrize("seconds", [10.0, 11.0, 1e9])
 def test_a_stall_takes_no_longer_than_the_timeout(seconds: float) -> None:
     clock = FakeClock()
-    client = Client("https://books.example", clock=clock)
-    adapter = FaultAdapter(answer=Fault.status(200))
-    adapter.mount_on(client.conn)
-    adapter.fail_next(1, Fault.stall(seconds))
+    client, _ = failing(
+        "https://books.example", Fault.stall(seconds), answer=Fault.status(200), clock=clock
+    )
 
     with pytest.raises(exceptions.ReadTimeout) as caught:
         client.conn.request("POST", "/books", data=b"x")
@@ -388,10 +372,9 @@ def test_on_a_clock_that_can_but_sleep_a_stall_is_slept_up_to_the_timeout() -> N
     slept: list[float] = []
 
     clock = Foreign(slept)
-    client = Client("https://books.example", clock=clock)
-    adapter = FaultAdapter(answer=Fault.status(200))
-    adapter.mount_on(client.conn)
-    adapter.fail_next(1, Fault.stall(1.5))
+    client, adapter = failing(
+        "https://books.example", Fault.stall(1.5), answer=Fault.status(200), clock=clock
+    )
     adapter.fail_next(1, Fault.stall(60.0))
 
     client.conn.request("GET", "/books")
@@ -420,10 +403,7 @@ class Foreign:
 def test_a_slow_answer_comes_whole_and_no_read_is_long(server: ScriptedServer) -> None:
     server.default = respond(200, {"X-Shelf": "7"}, b"0123456789" * 1000)
     clock = FakeClock()
-    client = Client(server, clock=clock)
-    adapter = FaultAdapter()
-    adapter.mount_on(client.conn)
-    adapter.fail_next(1, Fault.slow(20.0))
+    client, _ = failing(server, Fault.slow(20.0), clock=clock)
 
     response = client.conn.request("GET", "/books", timeout=2.5)
 
@@ -444,10 +424,7 @@ def test_a_slow_answers_pieces_can_be_too_late_for_the_read_timeout() -> None:
 @pytest.mark.parametrize("answer", [Fault.status(204), Fault.status(200)], ids=repr)
 def test_a_slow_answer_without_a_body_has_slow_headers(answer: Fault) -> None:
     clock = FakeClock()
-    client = Client("https://books.example", clock=clock)
-    adapter = FaultAdapter(answer=answer)
-    adapter.mount_on(client.conn)
-    adapter.fail_next(1, Fault.slow(5.0))
+    client, _ = failing("https://books.example", Fault.slow(5.0), answer=answer, clock=clock)
 
     assert client.conn.request("GET", "/books").content == b""
     assert clock.monotonic() == pytest.approx(5.0)
@@ -455,10 +432,7 @@ def test_a_slow_answer_without_a_body_has_slow_headers(answer: Fault) -> None:
 
 def test_an_encoded_answer_arrives_as_the_server_sent_it(server: ScriptedServer) -> None:
     server.default = respond(200, {"Content-Encoding": "gzip"}, gzip.compress(b"Solaris"))
-    client = Client(server)
-    adapter = FaultAdapter()
-    adapter.mount_on(client.conn)
-    adapter.fail_next(2, Fault.stall(1.0))
+    client, _ = failing(server, Fault.stall(1.0), times=2)
 
     assert client.conn.request("GET", "/books").content == b"Solaris"
     with client.conn.request("GET", "/books", stream=True) as response:
@@ -471,10 +445,7 @@ def test_a_chunked_answer_with_several_cookies_keeps_all_of_them(server: Scripte
         b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     )
-    client = Client(server)
-    adapter = FaultAdapter()
-    adapter.mount_on(client.conn)
-    adapter.fail_next(1, Fault.stall(1.0))
+    client, _ = failing(server, Fault.stall(1.0))
 
     assert client.conn.request("GET", "/books").text == "abc"
     assert dict(client.conn.session.cookies) == {"a": "1", "b": "2"}
@@ -506,10 +477,11 @@ def test_an_answer_may_be_json() -> None:
 
 
 def test_redirects_are_followed_to_other_hosts() -> None:
-    client = Client("https://books.example")
-    adapter = FaultAdapter(answer=Fault.status(200, json="here"))
-    adapter.mount_on(client.conn)
-    adapter.fail_next(1, Fault.status(302, {"Location": "https://other.example/there"}))
+    client, adapter = failing(
+        "https://books.example",
+        Fault.status(302, {"Location": "https://other.example/there"}),
+        answer=Fault.status(200, json="here"),
+    )
 
     assert client.conn.json_request("GET", "/books/1") == "here"
     assert [sent.request.url for sent in adapter.requests] == [
