@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from sleepwalker.resilience import Clock
+
 
 class Pair(NamedTuple):
     """A fault, injected and real."""
@@ -104,7 +106,7 @@ def failing(
     *,
     times: int = 1,
     answer: Fault | None = None,
-    clock: FakeClock | None = None,
+    clock: Clock | None = None,
 ) -> tuple[Client, FaultAdapter]:
     """Give a client whose next requests get a fault."""
     client = Client(where) if clock is None else Client(where, clock=clock)
