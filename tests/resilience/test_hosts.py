@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import threading
 from dataclasses import replace
 
 import pytest
 
-from sleepwalker import Breaker, Limit, Policy, Quota
+from sleepwalker import Breaker, CircuitOpenError, ConcurrencyLimitError, Limit, Policy, Quota
 from sleepwalker.resilience import Result
-from sleepwalker.resilience.hosts import HostStates, Safeguards
+from sleepwalker.resilience.hosts import MOST, SETTINGS, HostStates, Safeguards
 from sleepwalker.testing import FakeClock
 
 POLICY = Policy(breaker=Breaker(calls=1), limit=Limit(calls=2))
@@ -127,3 +128,118 @@ def test_a_host_is_told_by_the_name_that_may_be_shown_and_its_scope() -> None:
 
     assert guards.name == "a (x)"
     assert "secret" not in repr(guards)
+
+
+def used(guards: Safeguards) -> None:
+    """Spend a retry, open the breaker, and take both places."""
+    assert guards.quota is not None
+    assert guards.breaker is not None
+    assert guards.limiter is not None
+    guards.quota.spend(throttled=False)
+    failed = guards.breaker.permit()
+    failed.acquire()
+    failed.end(Result.FAILURE)
+    for _ in range(2):
+        guards.limiter.permit().acquire()
+
+
+def test_refusals_name_the_host_and_the_scope() -> None:
+    guards = states_of().of("a", replace(POLICY, scope="x"))
+    used(guards)
+    assert guards.breaker is not None
+    assert guards.limiter is not None
+
+    with pytest.raises(CircuitOpenError, match=r"^a \(x\) fails too often"):
+        guards.breaker.permit().acquire()
+    with pytest.raises(ConcurrencyLimitError, match=r"^2 calls to a \(x\) are"):
+        guards.limiter.permit().acquire()
+
+
+@pytest.mark.parametrize(("chance", "seconds"), [(0.0, 4.0), (1.0, 6.0)])
+def test_time_and_chance_are_those_that_were_given(chance: float, seconds: float) -> None:
+    clock = FakeClock()
+    states = HostStates(clock=clock, random=lambda: chance)
+    guards = states.of("a", POLICY)
+    used(guards)
+    assert guards.breaker is not None
+
+    assert guards.breaker.remaining() == seconds
+    clock.advance(seconds)
+    assert guards.breaker.state == "half-open"
+
+
+def test_the_reprs_say_how_a_host_is() -> None:
+    states = states_of()
+    guards = states.of("a", POLICY)
+    used(guards)
+
+    told = "quota 486/500 tokens, breaker open for 5.0 s, 2/2 in flight"
+    assert repr(guards) == f"<Safeguards a: {told}>"
+    assert guards.told() == told
+    assert states.troubled() == [f"a: {told}"]
+    assert repr(states) == "<HostStates 1 hosts>"
+
+
+def test_a_host_at_rest_is_not_told_of() -> None:
+    states = states_of()
+    states.of("a", POLICY)
+
+    assert states.troubled() == []
+
+
+def test_a_child_keeps_tokens_and_circuit_and_none_of_the_calls_in_flight() -> None:
+    states = states_of()
+    guards = states.of("a", POLICY)
+    used(guards)
+
+    states._renew_in_child()  # noqa: SLF001 - what a fork calls
+
+    assert guards.told() == "quota 486/500 tokens, breaker open for 5.0 s, 0/2 in flight"
+    assert parts(states.of("a", POLICY)) == parts(guards)
+
+
+def test_a_child_does_not_wait_for_its_parents_threads() -> None:
+    states = states_of()
+    inside, done = threading.Event(), threading.Event()
+    in_time: list[bool] = []
+
+    def hold() -> None:
+        with states._lock:  # noqa: SLF001 - as it is in a child when the parent's thread was there
+            inside.set()
+            in_time.append(done.wait(5))
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert inside.wait(5)
+    states._renew_in_child()  # noqa: SLF001 - what a fork calls
+    assert states.troubled() == []
+    done.set()
+    holder.join()
+
+    assert in_time == [True]
+
+
+def test_16_settings_of_each_kind_are_remembered_for_a_host() -> None:
+    states = states_of()
+    first = states.of("a", POLICY).limiter
+    for number in range(3 * SETTINGS - 3):
+        states.of("a", replace(POLICY, limit=Limit(calls=100 + number)))
+
+    # The quota and the breaker of each were the same.
+    assert states.of("a", POLICY).limiter is first
+
+    for number in range(3 * SETTINGS - 2):
+        states.of("a", replace(POLICY, limit=Limit(calls=500 + number)))
+
+    # One more than that: who was used last longest ago has to go.
+    assert states.of("a", POLICY).limiter is not first
+
+
+def test_by_default_ten_thousand_hosts_are_remembered() -> None:
+    states = HostStates(clock=FakeClock(), random=lambda: 0.5)
+    off = replace(POLICY, quota=None, breaker=None, limit=None)
+
+    for number in range(MOST + 1):
+        states.of(str(number), off)
+
+    assert len(states) == MOST == 10_000
