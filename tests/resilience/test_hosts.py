@@ -220,6 +220,7 @@ def test_a_child_does_not_wait_for_its_parents_threads() -> None:
 
 
 def test_16_settings_of_each_kind_are_remembered_for_a_host() -> None:
+    assert SETTINGS == 16
     states = states_of()
     first = states.of("a", POLICY).limiter
     for number in range(3 * SETTINGS - 3):
@@ -233,6 +234,15 @@ def test_16_settings_of_each_kind_are_remembered_for_a_host() -> None:
 
     # One more than that: who was used last longest ago has to go.
     assert states.of("a", POLICY).limiter is not first
+
+
+def test_settings_that_are_used_are_remembered_however_many_others_there_are() -> None:
+    states = states_of()
+    limiter = states.of("a", POLICY).limiter
+
+    for number in range(200):
+        states.of("a", replace(POLICY, limit=Limit(calls=100 + number)))
+        assert states.of("a", POLICY).limiter is limiter
 
 
 def test_by_default_ten_thousand_hosts_are_remembered() -> None:

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import functools
 import sys
-from dataclasses import replace
 
 import pytest
 
-from sleepwalker import Breaker, CircuitOpenError, Limit, Policy
+from sleepwalker import Breaker, CircuitOpenError, Limit
 from sleepwalker.resilience import CircuitBreaker, ConcurrencyLimiter, Result
 from sleepwalker.resilience.clock import SYSTEM
-from sleepwalker.resilience.hosts import HostStates
 from tests.interrupting import Interrupter
-
-
-def test_settings_that_are_used_are_remembered_however_many_others_there_are() -> None:
-    states, policy = HostStates(clock=SYSTEM, random=lambda: 0.5), Policy()
-    limiter = states.of("https://api.example", policy).limiter
-
-    for number in range(200):
-        states.of("https://api.example", replace(policy, limit=Limit(calls=100 + number)))
-        assert states.of("https://api.example", policy).limiter is limiter
 
 
 def test_a_child_forked_within_a_probe_has_one_probe_of_its_own() -> None:
