@@ -405,6 +405,56 @@ def test_what_was_lost_in_silence_goes_again_as_far_as_the_deadline_allows(
     assert client.conn.request("PUT", "/", data=BODY, deadline=1.0).status_code == 200
 
 
+def test_sockets_that_were_all_lost_in_silence_cost_one_attempt_together(
+    server: ScriptedServer,
+) -> None:
+    client = Client(server, timeout=0.25)
+    together = threading.Barrier(4)
+
+    def answer(_: Request) -> Action:
+        together.wait(5)
+        return respond(200)
+
+    server.script(*[answer] * 4)
+    threads = [threading.Thread(target=client.conn.request, args=("GET", "/")) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(server.connections) == 4
+    server.script(stall_before_reading())
+    client.conn.request("GET", "/")
+    assert client.retries == {"timeout": 1}
+    assert len(server.connections) == 5
+    server.wait_for(lambda: [r.closed_by for r in server.connections[:4]] == ["client"] * 4)
+
+
+def test_a_socket_of_which_something_was_heard_meanwhile_outlives_another_ones_timeout(
+    server: ScriptedServer,
+) -> None:
+    client = Client(server, timeout=0.5, policy=Policy(attempts=1))
+    stalled = threading.Event()
+
+    def slow(_: Request) -> Action:
+        stalled.set()
+        return stall()
+
+    server.script(slow)
+    asked = threading.Thread(target=lambda: ignored(client, "/slow"))
+    asked.start()
+    assert stalled.wait(5)
+    client.conn.request("GET", "/quick")
+    asked.join()
+    server.wait_for(lambda: server.connections[0].closed_by == "client")
+    assert server.connections[1].closed_by is None
+
+
+def ignored(client: Client, path: str) -> None:
+    """Ask for something that doesn't come."""
+    with pytest.raises(exceptions.ReadTimeout):
+        client.conn.request("GET", path)
+
+
 def test_a_head_whose_answer_is_lost_goes_again(
     tls_server: ScriptedServer, ca: CertificateAuthority
 ) -> None:

@@ -107,6 +107,44 @@ def test_what_comes_behind_an_answer_reaches_no_other_request(
     assert client.retries == {}
 
 
+BUFFER: Final = 8192
+"""Bytes: as much as lower layers read ahead of what they are asked for."""
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+def test_what_comes_behind_a_full_buffer_reaches_no_other_request(
+    server: ScriptedServer, client: Client, method: str, status: int
+) -> None:
+    # In TLS it is decrypted by then, and the socket looks as if nothing had come.
+    begin = head(status, BUFFER + len(WRONG))
+    server.script(raw(begin + b"z" * (BUFFER - len(begin)) + WRONG))
+    client.conn.request(method, "/first")
+    ask(client, "/second")
+    assert len(server.connections) == 2
+
+
+def test_an_answer_behind_one_that_fills_the_buffer_reaches_no_other_request(
+    server: ScriptedServer, client: Client
+) -> None:
+    unpadded = wire(200, {"X-Whose": "/first", "X-Padding": ""}, b"first")
+    padding = "z" * (BUFFER - len(unpadded))
+    server.script(raw(wire(200, {"X-Whose": "/first", "X-Padding": padding}, b"first") + WRONG))
+    assert client.conn.request("GET", "/first").content == b"first"
+    ask(client, "/second")
+    assert len(server.connections) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_socket_that_speaks_something_else_now_carries_no_other_request(
+    server: ScriptedServer, client: Client, *, stream: bool
+) -> None:
+    server.script(informational(101, {"Upgrade": "something", "Connection": "Upgrade"}))
+    with client.conn.request("GET", "/first", stream=stream) as response:
+        assert response.status_code == 101
+    ask(client, "/second")
+    assert [record.requests for record in server.connections] == [1, 1]
+
+
 @dataclass(frozen=True)
 class Tell(Step):
     """Tell the test that the server has come this far."""

@@ -86,7 +86,11 @@ class Answer(http.client.HTTPResponse):
     def _begin_behind_interim(self) -> None:
         for _ in range(INTERIM + 1):
             super().begin()
-            if not 100 <= self.status < 200 or self.status == SWITCHING:
+            if self.status == SWITCHING:
+                # What comes next on the socket is no HTTP, nor an answer to anybody.
+                self.will_close = True
+                return
+            if not 100 <= self.status < 200:
                 return
             self.headers = self.msg = None  # type: ignore[assignment]
         msg = f"more than {INTERIM} interim answers (1xx)"

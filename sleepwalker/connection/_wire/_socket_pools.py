@@ -7,11 +7,16 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ReadTimeoutError
 
 from sleepwalker.connection._body import as_announced
+from sleepwalker.resilience.clock import SYSTEM
 
 from ._sockets import PlainSocket, TLSSocket
 from ._watch import here
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class _Queue(queue.LifoQueue[Any]):
@@ -45,7 +50,15 @@ class Pool:
     ) -> Any:
         watch = here.watch
         body = as_announced(body, headers, watch.body_failed if watch is not None else None)
-        return super().urlopen(method, url, body, headers, *args, **kw)  # type: ignore[misc]
+        begun = SYSTEM.monotonic()
+        try:
+            return super().urlopen(method, url, body, headers, *args, **kw)  # type: ignore[misc]
+        except ReadTimeoutError:
+            # The way may be lost in silence (a NAT that forgot, a host that is gone), and with it
+            # that of every socket of which nothing was heard meanwhile: the next attempt is to
+            # find out on a new one.
+            self._drop(lambda connection: connection.was_silent_since(begun))
+            raise
 
     def keep_idle(self, sockets: int) -> None:
         """Keep as many idle sockets, if it were fewer."""
@@ -55,13 +68,17 @@ class Pool:
 
     def drop_stale(self) -> None:
         """Close the idle sockets that would not be used again."""
+        self._drop(lambda connection: connection.is_stale)
+
+    def _drop(self, unwanted: Callable[[Any], bool]) -> None:
+        """Close some of the idle sockets."""
         pool = self.pool
         if pool is None:
             return
         stale = []
         with pool.mutex:
             for index, connection in enumerate(pool.queue):
-                if connection is not None and connection.sock is not None and connection.is_stale:
+                if connection is not None and connection.sock is not None and unwanted(connection):
                     stale.append(connection)
                     pool.queue[index] = None
         for connection in stale:

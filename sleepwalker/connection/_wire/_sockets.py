@@ -231,10 +231,17 @@ class _Socket:
         now = SYSTEM.monotonic()
         return now - self._used >= IDLE or now - self._opened >= self._lifetime
 
+    def was_silent_since(self, moment: float) -> bool:
+        """Whether the peer gave no sign of life since then, on the system's monotonic clock."""
+        return self._used < moment
+
     @property
     def is_connected(self) -> bool:
         connected: bool = super().is_connected  # type: ignore[misc]
-        return connected and not self.is_stale
+        # What TLS has decrypted already can't be seen at the socket. Nobody has asked for it, and
+        # it would be taken for the next request's answer.
+        left = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
+        return connected and not left and not self.is_stale
 
 
 class PlainSocket(_Socket, HTTPConnection):  # type: ignore[misc] # response_class is called only
