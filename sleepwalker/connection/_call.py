@@ -666,7 +666,7 @@ class Call:
             # It is no answer of the wire's: a hook's own, or an adapter's of the user.
             return
         if not isinstance(response.raw, _wire.Content):
-            response.raw = _wire.Content(response.raw)
+            response.raw = _wire.Content(response.raw, pace=attempt.timeouts)
         clock, started = self._clock, self._started
         late = Late(
             self._what(),
@@ -794,8 +794,8 @@ class Call:
         assert self._attempt is not None  # noqa: S101 - as above
         self._attempt.response = response
         limits = self._policy.response_limits
-        if limits is not None and limits.body is not None and not self._options.stream:
-            response.raw = _wire.bounded(response.raw, limits.body)
+        limit = None if limits is None or self._options.stream else limits.body
+        response.raw = _wire.bounded(response.raw, limit, self.pace)
         if response.status_code < 400:
             # Of an error's body it is this call that reads some.
             self._release_stream()

@@ -4,6 +4,7 @@
 - `_answer`: an answer's status line and headers
 - `_limits`: how much of them there may be
 - `_content`: an answer's body: bounded, and with errors of our tree
+- `_inflating`: gzip and deflate, undone to their end
 - `_resolving`: the addresses of a host
 - `_pacing`, `_writing`: reading and writing in the time that is left
 - `_sockets`: one connection: connecting, sending, age, forks

@@ -5,7 +5,8 @@ Rules:
 1. While the call is under way its errors go to the call as they are. When the call is over
    (`hand_over`) they come up as the call would have made them.
 2. A body beyond the limit is not read on, and its connection is closed. What is decompressed at
-   once is bounded: by urllib3 where it can (2.6 and later), else by feeding it small pieces.
+   once is bounded: gzip and deflate are undone here (`_inflating`), and other codings by urllib3,
+   which bounds it where it can (2.6 and later), and is fed small pieces else.
 3. All that is not reading is urllib3's own: what is asked of this, or set on it, goes there.
 """
 
@@ -13,28 +14,33 @@ from __future__ import annotations
 
 import functools
 import inspect
+import io
+import json
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from urllib3.exceptions import DecodeError
+from urllib3.exceptions import DecodeError, ReadTimeoutError
 from urllib3.response import ContentDecoder, MultiDecoder
 
+from ._inflating import INFLATED, Stream, inflate
 from ._limits import TooMuch
+from ._pacing import TIMED_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ._watch import Pace
+
 BOUNDED = "max_length" in inspect.signature(ContentDecoder.decompress).parameters
 """Whether urllib3 decompresses no more than it is asked for."""
-PIECES = {"gzip": 4096, "x-gzip": 4096, "deflate": 4096}
-"""Bytes fed at once to a urllib3 that doesn't: about 4 MiB come out of them at most."""
 SMALL = 16
-"""The same for what may grow by more than 1000 times: other codings, and several of them."""
+"""Bytes fed at once to a urllib3 that doesn't: what they become may be 100 000 times as long."""
 CODINGS = 2
-"""How many codings in a row such a urllib3 is given."""
+"""How many codings in a row are undone here, or by such a urllib3."""
 CHUNK = 2**16
 """Bytes that are read at once when nobody says how many (urllib3's own figure)."""
-READING = frozenset({"read1", "readinto", "readline", "readlines", "json"})
+READING = frozenset({"readinto", "readline", "readlines"})
 """The methods of urllib3's response by which a body can be read, beside those that are here."""
 
 
@@ -51,17 +57,37 @@ class Content:
 
     :param inner: urllib3's response
     :param limit: how many bytes may come, after decompression; `None`: any number
+    :param pace: what bounds decompressing in time; `None`: nothing
     """
 
     # A dict too: `raw.read = functools.partial(raw.read, decode_content=True)` is a known idiom.
-    __slots__ = ("__dict__", "__weakref__", "_came", "_data", "_inner", "_limit", "_translate")
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_came",
+        "_codings",
+        "_data",
+        "_inflated",
+        "_inner",
+        "_limit",
+        "_pace",
+        "_plain",
+        "_translate",
+    )
 
-    def __init__(self, inner: Any, limit: int | None = None) -> None:
+    def __init__(self, inner: Any, limit: int | None = None, pace: Pace | None = None) -> None:
         self._inner = inner
         self._limit = limit
+        self._pace = pace
         self._came = 0
         self._data: bytes | None = None
         self._translate: Translate | None = None
+        codings = inner.headers.get("content-encoding", "").lower().split(",")
+        self._codings = [each.strip() for each in codings if each.strip()]
+        self._inflated: Any = None
+        """The pieces of the body whose codings are undone here, once somebody reads it."""
+        self._plain: io.BufferedReader | None = None
+        """The same as a stream."""
 
     def hand_over(self, translate: Translate) -> None:
         """The call is over: errors come up as this makes them."""
@@ -71,39 +97,69 @@ class Content:
         self, amt: int | None = CHUNK, decode_content: bool | None = None
     ) -> Iterator[bytes]:
         """As urllib3's."""
+        if plain := self._undone(decode_content, amt):
+            return self._each(_pieces(plain, amt))
         if self._limit is None:
-            return self._each(self._inner.stream(amt, decode_content))
+            return self._each(self._inner.stream(amt, decode_content), counted=True)
         decode = self.decode_content if decode_content is None else decode_content
         if decode and not BOUNDED and (coding := self._coding()):
-            return self._each(self._decoded(coding))
-        return self._each(self._inner.stream(self._at_once(amt), decode_content))
+            return self._each(self._decoded(coding), counted=True)
+        return self._each(self._inner.stream(self._at_once(amt), decode_content), counted=True)
 
     def read_chunked(
         self, amt: int | None = None, decode_content: bool | None = None
     ) -> Iterator[bytes]:
         """As urllib3's."""
-        return self._each(self._inner.read_chunked(self._at_once(amt), decode_content))
+        if self._inner.chunked and (plain := self._undone(decode_content, amt)):
+            return self._each(_pieces(plain, amt))
+        pieces = self._inner.read_chunked(self._at_once(amt), decode_content)
+        return self._each(pieces, counted=True)
 
     def read(self, amt: int | None = None, *args: Any, **kwargs: Any) -> Any:
         """As urllib3's; a body that has a limit is never read at once."""
-        if self._limit is None or (amt is not None and amt >= 0):
-            return self._guarded(self._inner.read, amt, *args, **kwargs)
         decode = args[0] if args else kwargs.get("decode_content")
+        if amt is not None and amt < 0:
+            amt = None
+        plain = self._undone(decode, amt)
+        if amt is not None and plain is not None:
+            return self._guarded(plain.read, amt)
+        if amt is not None or (self._limit is None and plain is None):
+            return self._counted(self._inner.read, amt, *args, **kwargs)
         return b"".join(
             self.stream(decode_content=self.decode_content if decode is None else decode)
         )
 
+    def read1(self, amt: int | None = None, decode_content: bool | None = None) -> Any:
+        """As urllib3's, where it has one."""
+        if plain := self._undone(decode_content, amt):
+            return self._guarded(plain.read1, -1 if amt is None else amt)
+        return self._counted(self._inner.read1, amt, decode_content)
+
     @property
     def data(self) -> Any:
         """As urllib3's: the whole body, also when it is asked for again."""
-        if self._limit is None:
+        if self._limit is None and self._undone(None) is None:
             return self._guarded(getattr, self._inner, "data")
         if self._data is None:
             self._data = self.read()
         return self._data
 
+    def json(self) -> Any:
+        """As urllib3's."""
+        return json.loads(self.data.decode("utf-8"))
+
+    def close(self) -> None:
+        """As urllib3's: what is read then is nothing, and no error."""
+        if self._inflated is not None:
+            # It is executing when another thread reads right now.
+            with suppress(ValueError):
+                self._inflated.close()
+        self._inner.close()
+
     def __iter__(self) -> Iterator[bytes]:
-        return self._each(iter(self._inner))
+        if plain := self._undone(decode_content=True):
+            return self._each(line for line in plain)
+        return self._each(iter(self._inner), counted=True)
 
     def __next__(self) -> Any:
         line = self.readline()
@@ -118,8 +174,12 @@ class Content:
         self.close()
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(object.__getattribute__(self, "_inner"), name)
-        return functools.partial(self._guarded, value) if name in READING else value
+        inner = object.__getattribute__(self, "_inner")
+        if name not in READING:
+            return getattr(inner, name)
+        if plain := self._undone(None):
+            return functools.partial(self._guarded, getattr(plain, name))
+        return functools.partial(self._counted, getattr(inner, name))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if hasattr(type(self), name):
@@ -132,14 +192,40 @@ class Content:
         if self._limit is None:
             return amt
         amt = CHUNK if amt is None or amt < 0 else amt
-        coding = "" if BOUNDED else self._coding()
-        return min(amt, PIECES.get(coding, SMALL)) if coding else amt
+        return min(amt, SMALL) if not BOUNDED and self._coding() else amt
+
+    def _undone(
+        self, decode_content: bool | None, amt: int | None = None
+    ) -> io.BufferedReader | None:
+        """What to read from in urllib3's place where the codings are to be undone, and here.
+
+        :param amt: how many bytes are asked for, if it is the first time
+        """
+        decode = self._inner.decode_content if decode_content is None else decode_content
+        if not decode or not self._codings:
+            return None
+        if self._plain is None and self._codings_are_ours():
+            pieces = self._inner.stream(amt if amt and amt > 0 else CHUNK, decode_content=False)
+            for coding in reversed(self._codings):
+                pieces = inflate(pieces, coding, self._in_time)
+            self._inflated = pieces
+            self._plain = io.BufferedReader(Stream(pieces, self._count), CHUNK)
+        return self._plain
+
+    def _codings_are_ours(self) -> bool:
+        return len(self._codings) <= CODINGS and INFLATED.issuperset(self._codings)
+
+    def _in_time(self) -> None:
+        """:raises ReadTimeoutError: when there is no time left for decompressing"""
+        if self._pace is not None and self._pace.to_read() <= 0:
+            self._inner.close()
+            self._inner.release_conn()
+            raise ReadTimeoutError(None, None, TIMED_OUT)  # type: ignore[arg-type] # as urllib3 itself does
 
     def _coding(self) -> str:
         """The content codings that urllib3 undoes; empty when there are none."""
-        coding: str = self._inner.headers.get("content-encoding", "").lower()
-        known = (each.strip() in self._inner.CONTENT_DECODERS for each in coding.split(","))
-        return coding if any(known) else ""
+        known = any(each in self._inner.CONTENT_DECODERS for each in self._codings)
+        return ",".join(self._codings) if known else ""
 
     def _decoded(self, coding: str) -> Iterator[bytes]:
         """The body, where urllib3 would decompress without bounds, and copy what it has too much.
@@ -150,35 +236,44 @@ class Content:
             self._refuse(f"a body under more than {CODINGS} content codings")
         decoder = MultiDecoder(coding)
         try:
-            for piece in self._inner.stream(PIECES.get(coding, SMALL), decode_content=False):
+            for piece in self._inner.stream(SMALL, decode_content=False):
                 if data := decoder.decompress(piece):
                     yield data
+                    self._in_time()
             if data := decoder.flush():
                 yield data
         except self._inner.DECODER_ERROR_CLASSES as error:
             msg = f"can't be decoded as {coding}"
             raise DecodeError(msg, error) from error
 
-    def _each(self, pieces: Any) -> Iterator[bytes]:
+    def _each(self, pieces: Any, *, counted: bool = False) -> Iterator[bytes]:
+        take = self._counted if counted else self._guarded
         try:
-            while (piece := self._guarded(next, pieces, None)) is not None:
+            while (piece := take(next, pieces, None)) is not None:
                 yield piece
         finally:
             pieces.close()
+
+    def _counted(self, read: Any, *args: Any, **kwargs: Any) -> Any:
+        """What a read of urllib3's gives, within the limit."""
+
+        def within_limit() -> Any:
+            got = read(*args, **kwargs)
+            if self._limit is not None:
+                self._count(len(got) if isinstance(got, bytes) else got)
+            return got
+
+        return self._guarded(within_limit)
 
     def _guarded(self, read: Any, *args: Any, **kwargs: Any) -> Any:
         """What a read gives; its errors as the call, or who it was handed over to, has them."""
         # What the reader is handling already is no cause of what goes wrong here.
         outside, failure = sys.exception(), None
         try:
-            got = read(*args, **kwargs)
+            return read(*args, **kwargs)
         except Exception as raised:  # noqa: BLE001 - each is raised again, as itself or as ours
             failure = raised
         try:
-            if failure is None:
-                if self._limit is not None:
-                    self._count(len(got) if isinstance(got, bytes) else got)
-                return got
             # Out here: the lower error, which may quote what was sent, is no context of ours.
             raise self._told(failure, outside)
         finally:
@@ -201,8 +296,19 @@ class Content:
         raise TooMuch(what)
 
 
-def bounded(inner: Any, limit: int) -> Any:
-    """What to read a body through so that it keeps within a limit; itself when it surely does.
+def _pieces(stream: io.BufferedReader, amt: int | None) -> Iterator[bytes]:
+    """What a stream has, as it comes, at most `amt` bytes at once."""
+    if amt == 0:
+        return
+    amt = CHUNK if amt is None or amt < 0 else amt
+    while piece := stream.read1(amt):
+        yield piece
+
+
+def bounded(inner: Any, limit: int | None, pace: Pace) -> Any:
+    """What to read a body through so that it keeps within a limit, and comes whole and in time.
+
+    Itself when it surely does.
 
     :raises TooMuch: when it is known already that it doesn't
     """
@@ -210,10 +316,11 @@ def bounded(inner: Any, limit: int) -> Any:
         # Of somebody who plays the wire.
         return inner
     length = getattr(inner, "length_remaining", None)
-    if length is not None and length <= limit and "content-encoding" not in inner.headers:
+    short = limit is None or (length is not None and length <= limit)
+    if short and "content-encoding" not in inner.headers:
         return inner
-    body = Content(inner, limit)
-    if length is not None and length > limit:
+    body = Content(inner, limit, pace)
+    if length is not None and not short:
         # What comes over the wire may be no more than that either, whatever it decompresses to.
         body._count(length)
     return body
