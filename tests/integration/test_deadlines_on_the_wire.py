@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import pytest
 
 import sleepwalker
-from sleepwalker import Policy, exceptions
+from sleepwalker import Policy, ResponseLimits, exceptions
 from tests.integration.retrying import Client
 from tests.servers import (
     Action,
@@ -44,6 +44,8 @@ from tests.servers import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import requests
 
 DEADLINE: Final = 0.3
 OVERSHOOT: Final = 0.05
@@ -289,6 +291,36 @@ def test_an_upload_that_goes_on_may_take_longer_than_one_write(server: ScriptedS
 
         answer = client.conn.request("PUT", "/", data=parts(), timeout=(5.0, 0.3))
         assert len(answer.json()["body"]) == 80_000
+
+
+# --- decompressing --------------------------------------------------------------------------------
+
+ZEROS: Final = gzip.compress(bytes(2**24))
+"""16 MiB in 16 KiB."""
+BOMBS: Final[dict[str, tuple[str, Callable[[], bytes]]]] = {
+    "many members": ("gzip", lambda: ZEROS * 100),
+    "two layers": ("gzip, gzip", lambda: gzip.compress(ZEROS * 500, 1)),
+}
+
+
+def read_away(response: requests.Response) -> None:
+    """Read a body and keep nothing of it."""
+    for _ in response.iter_content(10_000):
+        pass
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("limits", [ResponseLimits(body=2**40), None], ids=["limit", "none"])
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_decompressing_is_cut_short(
+    server: ScriptedServer, bomb: str, limits: ResponseLimits | None, *, stream: bool
+) -> None:
+    coding, make = BOMBS[bomb]
+    server.default = respond(200, {"Content-Encoding": coding}, make())
+    with Client(server, policy=Policy(attempts=1, response_limits=limits)) as client:
+        with taking(DEADLINE), pytest.raises(exceptions.DeadlineExceeded) as caught:
+            read_away(client.conn.request("POST", "/", deadline=DEADLINE, stream=stream))
+        assert "while waiting for the answer: the total deadline of 0.3 s" in str(caught.value)
 
 
 # --- connecting -----------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ from tests.servers import (
     stall,
     truncated_body,
     truncated_chunked,
+    wire,
 )
 
 if TYPE_CHECKING:
@@ -75,6 +76,22 @@ ANSWERS: Final[dict[str, tuple[Action, type[SleepwalkerException], str]]] = {
         respond(200, {"Content-Encoding": "gzip"}, gzip.compress(b"{}")[:5] + b"x" * 50),
         ProtocolError,
         "protocol",
+    ),
+    "gzip cut short": (
+        respond(200, {"Content-Encoding": "gzip"}, gzip.compress(b'{"whole": 1}')[:-9]),
+        ProtocolError,
+        "truncated",
+    ),
+    "gzip cut short in chunks": (
+        raw(
+            wire(
+                200,
+                {"Content-Encoding": "gzip", "Transfer-Encoding": "chunked"},
+                b"12\r\n" + gzip.compress(b'{"whole": 1}')[:18] + b"\r\n0\r\n\r\n",
+            )
+        ),
+        ProtocolError,
+        "truncated",
     ),
     "broken chunks": (
         raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhalf\r\n")
@@ -119,7 +136,7 @@ READS: Final[dict[str, Callable[[requests.Response], Any]]] = {
 
 def in_vain(answer: str, read: str) -> bool:
     """Whether a way to read doesn't meet the fault: it decodes nothing."""
-    return answer == "broken gzip" and read == "raw.readline"
+    return "gzip" in answer and read == "raw.readline"
 
 
 @pytest.mark.parametrize("read", READS)
@@ -161,6 +178,71 @@ def test_the_error_is_ours_however_the_body_is_read(
         assert found(secret, text) is None
     assert type(pickle.loads(pickle.dumps(error))) is kind  # noqa: S301 - our own pickle
     assert server.count() == 1
+
+
+READS_OF_WHOLE: Final[dict[str, Callable[[requests.Response], list[bytes]]]] = {
+    "content": lambda response: [response.content],
+    "iter_content by bytes": lambda response: list(response.iter_content(1)),
+    "raw.read": lambda response: [response.raw.read(decode_content=True)],
+    "raw.read in pieces": lambda response: list(
+        iter(lambda: response.raw.read(3, decode_content=True), b"")
+    ),
+    "raw.stream": lambda response: list(response.raw.stream(3, decode_content=True)),
+    "raw.data": lambda response: [response.raw.data],
+    "raw.readlines": lambda response: response.raw.readlines(),
+    "raw.read1": lambda response: list(iter(response.raw.read1, b"")),
+    "raw.readinto": lambda response: list(iter(lambda: _read_into(response), b"")),
+    "raw lines": lambda response: list(response.raw),
+}
+
+
+def _read_into(response: requests.Response) -> bytes:
+    part = bytearray(3)
+    return bytes(part[: response.raw.readinto(part)])
+
+
+@pytest.mark.parametrize("read", READS_OF_WHOLE)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_compressed_body_is_whole_however_it_is_read(
+    server: ScriptedServer, read: str, *, chunked: bool
+) -> None:
+    body = b"one\ntwo\n\nthree " * 9
+    packed = gzip.compress(body)
+    if chunked:
+        parts = b"".join(b"1\r\n%c\r\n" % byte for byte in packed) + b"0\r\n\r\n"
+        coded = {"Content-Encoding": "gzip", "Transfer-Encoding": "chunked"}
+        server.script(raw(wire(200, coded, parts)))
+    else:
+        server.script(respond(200, {"Content-Encoding": "gzip"}, packed))
+    client = Client(server)
+
+    with client.conn.request("GET", "/", stream=True) as response:
+        response.raw.decode_content = True
+        assert b"".join(READS_OF_WHOLE[read](response)) == body
+        assert response.raw.read(decode_content=True) == b""
+    client.conn.request("GET", "/")
+    assert len(server.connections) == 1
+
+
+def test_what_is_read_undecoded_is_what_came(server: ScriptedServer) -> None:
+    cut = gzip.compress(b"whole")[:-1]
+    server.default = respond(200, {"Content-Encoding": "gzip"}, cut)
+
+    with Client(server).conn.request("GET", "/", stream=True) as response:
+        assert response.raw.read() == cut
+
+
+def test_a_compressed_body_that_is_closed_before_its_end_is_no_error(
+    server: ScriptedServer,
+) -> None:
+    server.default = respond(200, {"Content-Encoding": "gzip"}, gzip.compress(b"z" * 10_000))
+
+    with Client(server).conn.request("GET", "/", stream=True) as response:
+        assert response.raw.read(1, decode_content=True) == b"z"
+        response.close()
+        rest = response.raw.read(decode_content=True)
+
+    assert rest == b"z" * len(rest)
 
 
 def test_a_stall_names_the_timeout_that_fired_also_when_the_deadline_was_nearer_before(

@@ -134,6 +134,20 @@ def test_an_answer_behind_one_that_fills_the_buffer_reaches_no_other_request(
     assert len(server.connections) == 2
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_has_begun_behind_another_reaches_no_other_request(
+    server: ScriptedServer, client: Client, method: str, *, stream: bool
+) -> None:
+    # Its beginning was read ahead with the first: the socket looks idle until the rest comes.
+    first = head(200, 2) if method == "HEAD" else wire(200, {}, b"ok")
+    server.script(raw(first + WRONG[:10]))
+    with client.conn.request(method, "/first", stream=stream) as response:
+        assert response.content == (b"" if method == "HEAD" else b"ok")
+    ask(client, "/second")
+    assert [record.requests for record in server.connections] == [1, 1]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_socket_that_speaks_something_else_now_carries_no_other_request(
     server: ScriptedServer, client: Client, *, stream: bool

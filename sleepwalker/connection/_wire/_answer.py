@@ -7,6 +7,7 @@ from email.errors import FirstHeaderLineIsContinuationDefect, MissingHeaderBodyS
 from typing import Any
 
 from ._limits import Chunks, Lines
+from ._pacing import Reader
 from ._watch import here
 
 INTERIM = 16
@@ -70,12 +71,14 @@ class Answer(http.client.HTTPResponse):
             if self.length is None:
                 # Said several times in one header, which http.client takes for no length.
                 self.length = agreed
-        if self.chunked and limits is not None:
+        if self.chunked:
             self.fp = Chunks(self.fp, limits)  # type: ignore[assignment]
         if self.length is None and not self.chunked and self._lacks_headers():
             # A body that was cut short could be taken for one that ends with the connection.
             msg = "a line among the headers is none, and may hide the body's length"
             raise http.client.HTTPException(msg)
+        if self.length is None and not self.chunked and isinstance(stream, Reader):
+            stream.lasts_until_farewell()
         if not self._whole:
             self.will_close = True
 

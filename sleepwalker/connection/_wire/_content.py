@@ -99,12 +99,11 @@ class Content:
         """As urllib3's."""
         if plain := self._undone(decode_content, amt):
             return self._each(_pieces(plain, amt))
-        if self._limit is None:
-            return self._each(self._inner.stream(amt, decode_content), counted=True)
         decode = self.decode_content if decode_content is None else decode_content
-        if decode and not BOUNDED and (coding := self._coding()):
+        if self._limit is not None and decode and not BOUNDED and (coding := self._coding()):
             return self._each(self._decoded(coding), counted=True)
-        return self._each(self._inner.stream(self._at_once(amt), decode_content), counted=True)
+        pieces = self._inner.stream(self._at_once(amt), decode_content)
+        return self._each(self._timed(pieces) if self._codings else pieces, counted=True)
 
     def read_chunked(
         self, amt: int | None = None, decode_content: bool | None = None
@@ -221,6 +220,11 @@ class Content:
             self._inner.close()
             self._inner.release_conn()
             raise ReadTimeoutError(None, None, TIMED_OUT)  # type: ignore[arg-type] # as urllib3 itself does
+
+    def _timed(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            yield piece
+            self._in_time()
 
     def _coding(self) -> str:
         """The content codings that urllib3 undoes; empty when there are none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 from typing import TYPE_CHECKING, Any
 
 import urllib3.exceptions
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 LINE = 2**16
 """Bytes that one line may have (http.client's own bound)."""
+SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?\n", re.DOTALL)
+"""The line before a chunk. Lower layers take all that Python takes for a number: at ``-1`` they
+would read for ever, and with ``1_0`` other readers of the same stream may see other chunks."""
 EMPTY = frozenset({b"\r\n", b"\n"})
 """The lines that end headers."""
 
@@ -53,12 +57,18 @@ class Lines:
 
 
 class Chunks:
-    """The stream of a chunked body, whose lines (sizes of chunks, trailers) are bounded."""
+    """The stream of a chunked body: its lines (sizes of chunks, trailers) are checked and bounded.
 
-    def __init__(self, stream: Any, limits: ResponseLimits) -> None:
+    :param limits: `None`: only as http.client bounds them
+    """
+
+    def __init__(self, stream: Any, limits: ResponseLimits | None) -> None:
         self._stream = stream
+        self._most = limits.header_bytes if limits is not None else None
         self._limits = limits
         self._bytes = 0
+        self._last = False
+        """Whether the last chunk has come: what follows are trailers."""
 
     def readline(self, limit: int = -1) -> bytes:
         line: bytes = self._stream.readline(LINE + 1 if limit < 0 else min(limit, LINE + 1))
@@ -66,8 +76,14 @@ class Chunks:
         if len(line) > LINE:
             msg = f"a line of more than {LINE} bytes"
             raise TooMuch(msg)
-        if self._limits.header_bytes is not None and self._bytes > self._limits.header_bytes:
+        if self._limits is not None and self._most is not None and self._bytes > self._most:
             raise too_many_bytes(self._limits)
+        if not self._last and line.endswith(b"\n"):
+            size = SIZE.fullmatch(line)
+            if size is None:
+                msg = "the size of a chunk is no number"
+                raise http.client.HTTPException(msg)
+            self._last = not size[1].strip(b"0")
         return line
 
     def read(self, amt: int = -1) -> Any:

@@ -6,7 +6,9 @@ then is never late. CPython counts an operation's own time through, TLS included
 
 from __future__ import annotations
 
+import http.client
 import io
+import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +50,8 @@ class _Raw(io.RawIOBase):
         self._seconds = seconds
         self._ahead = ahead
         self._goes_on = goes_on
+        self._read = 0
+        self._to_farewell = False
         # It counts in the socket, which is closed for good when this is.
         self._raw = sock.makefile("rb", buffering=0)
 
@@ -63,10 +67,29 @@ class _Raw(io.RawIOBase):
             part = self._ahead[: len(buffer)]
             self._ahead = self._ahead[len(part) :]
             buffer[: len(part)] = part
+            self._read += len(part)
             return len(part)
         allow(self._sock, self._seconds())
-        count: int | None = self._raw.readinto(buffer)
-        return count
+        try:
+            count: int | None = self._raw.readinto(buffer)
+        except ssl.SSLEOFError:
+            if not self._to_farewell:
+                raise
+            cut = http.client.IncompleteRead(b"")
+        else:
+            self._read += count or 0
+            return count
+        raise cut
+
+    def lasts_until_farewell(self) -> None:
+        """What is read from here on is whole only when TLS says that it is at its end."""
+        self._to_farewell = isinstance(self._sock, ssl.SSLSocket)
+        if self._to_farewell:
+            self._sock.suppress_ragged_eofs = False
+
+    def tell(self) -> int:
+        """How many bytes were read."""
+        return self._read
 
     def close(self) -> None:
         if not self.closed:
@@ -77,6 +100,28 @@ class _Raw(io.RawIOBase):
         super().close()
 
 
+class Reader(io.BufferedReader):
+    """The stream that an answer is read from.
+
+    :param left: is told when it is closed with something left in it that was read ahead
+    """
+
+    def __init__(self, raw: _Raw, left: Callable[[], object] | None) -> None:
+        super().__init__(raw)
+        self._source = raw
+        self._left = left
+
+    def lasts_until_farewell(self) -> None:
+        """As the raw stream's."""
+        self._source.lasts_until_farewell()
+
+    def close(self) -> None:
+        left, self._left = self._left, None
+        if left is not None and not self.closed and self.tell() < self._source.tell():
+            left()
+        super().close()
+
+
 class Paced:
     """A socket as http.client wants one to read from.
 
@@ -84,9 +129,10 @@ class Paced:
     :param ahead: what was read of it already
     :param goes_on: whether, once this is read, the socket goes on to something that has what is
         left then (to the handshake behind a CONNECT)
+    :param left: is told when something is left over behind the answer
     """
 
-    __slots__ = ("_ahead", "_goes_on", "_seconds", "_sock")
+    __slots__ = ("_ahead", "_goes_on", "_left", "_seconds", "_sock")
 
     def __init__(
         self,
@@ -95,14 +141,16 @@ class Paced:
         ahead: bytes = b"",
         *,
         goes_on: bool = False,
+        left: Callable[[], object] | None = None,
     ) -> None:
+        self._left = left
         self._sock = sock
         self._seconds = seconds
         self._ahead = ahead
         self._goes_on = goes_on
 
-    def makefile(self, mode: str) -> io.BufferedReader:
+    def makefile(self, mode: str) -> Reader:
         """The stream that is read from; its mode is ``rb``, as http.client's is."""
         assert mode == "rb"  # noqa: S101 - nobody else calls this
         raw = _Raw(self._sock, self._seconds, self._ahead, goes_on=self._goes_on)
-        return io.BufferedReader(raw)
+        return Reader(raw, self._left)

@@ -205,8 +205,13 @@ class _Socket:
             if self._connecting:
                 sock = Paced(sock, pace.to_connect, goes_on=True)
             else:
-                sock = Paced(sock, pace.to_read, writer.ahead if writer is not None else b"")
+                ahead = writer.ahead if writer is not None else b""
+                sock = Paced(sock, pace.to_read, ahead, left=self._left_over)
         return Answer(sock, debuglevel, method, url, whole=self._connecting or not self._begun)
+
+    def _left_over(self) -> None:
+        """More came than the answer: what comes next on this socket belongs to nobody."""
+        self._lifetime = 0.0
 
     def getresponse(self) -> Any:
         sock = self.sock
