@@ -29,6 +29,7 @@ from tests.servers import (
     hang_up,
     informational,
     raw,
+    read_slowly,
     refuse_body,
     reset_after_reading,
     reset_before_reading,
@@ -40,6 +41,7 @@ from tests.servers import (
     stall_before_reading,
     stall_handshake,
     trickle,
+    trickle_handshake,
     wire,
 )
 
@@ -55,6 +57,8 @@ STALLING: Final = Times(connect=0.5, read=0.5, deadline=3.0)
 """Where a timeout fires, three times at most, and the deadline does not."""
 SLOW: Final = Times(connect=2.0, read=0.5, deadline=1.0)
 """Where no timeout fires, and only the deadline ends it."""
+ROOMY: Final = Times(connect=2.0, read=2.0, deadline=1.0)
+"""The same where a system tells of room in its buffers in steps so large that writing pauses."""
 _INTERVAL: Final = 0.05
 """Seconds between the bytes of a trickle."""
 _HUGE: Final = 16 * 2**20
@@ -421,6 +425,13 @@ TLS: Final = Group(
             STALLING,
         ),
         Fault(
+            "handshake trickles, always",
+            "The server sends its part of the handshake byte by byte, one every "
+            f"{_INTERVAL * 1000:.0f} ms.",
+            always(trickle_handshake(_INTERVAL), tls=True),
+            SLOW,
+        ),
+        Fault(
             "handshake closed",
             "The server closes in the TLS handshake.",
             once(close_in_handshake(), tls=True),
@@ -703,6 +714,14 @@ SLOWNESS: Final = Group(
             f"103 comes byte by byte, one every {_INTERVAL * 1000:.0f} ms.",
             always(trickle(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 20, _INTERVAL)),
             SLOW,
+        ),
+        Fault(
+            "upload read slowly, always",
+            f"64 KiB of an upload of 16 MiB are read every {_INTERVAL * 1000:.0f} ms, and what "
+            "has no body gets no answer; here a read, or a write, may take 2 s.",
+            always(read_slowly(_INTERVAL)),
+            ROOMY,
+            size=_HUGE,
         ),
     ),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Sent:
     size: int = 4096
     """Bytes of its body, if it has one."""
 
-    @property
+    @cached_property
     def body(self) -> bytes:
         """Its body: no two requests have the same."""
         if not self.kind.body:

@@ -134,6 +134,7 @@ def run_cell(fault: Fault, kind: Kind, client_type: type[Client], tools: Tools) 
             if fault.primed:
                 _prime(client, label, scene)
             sent = Sent(kind, f"{label}-now", fault.size)
+            _ = sent.body  # made before its time counts
             job = Job(partial(_timed, client, sent, fault.times))
             ended, seconds = _wait(job, fault.times.deadline + BEYOND)
             if not ended:

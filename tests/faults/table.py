@@ -48,6 +48,7 @@ plain HTTP on the TLS port          !3:0  !3:0  !3:0  !3:0  !3:0  !3:0  TLSError
 TLS on the plain port               !3:0  ?3:0  ?3:0  ?1:0  ?3:0  ?1:0  ProtocolError
 handshake stalls                    =2:1  =2:1  =2:1  =2:1  =2:1  =2:1
 handshake stalls, always            !3:0  !3:0  !3:0  !3:0  !3:0  !3:0  ConnectTimeout
+handshake trickles, always          !1:0  !1:0  !1:0  !1:0  !1:0  !1:0  DeadlineExceeded
 handshake closed                    =2:1  =2:1  =2:1  =2:1  =2:1  =2:1
 handshake reset                     =2:1  =2:1  =2:1  =2:1  =2:1  =2:1
 reset after the request, TLS        =2:2  =2:2  =2:2  ?1:1  =2:2  ?1:1  ProtocolError
@@ -104,6 +105,7 @@ head trickles, always               !1:1  ?1:1  ?1:1  ?1:1  ?1:1  ?1:1  Deadline
 body trickles, always               !1:1  ?1:1  ?1:1  ?1:1  ?1:1  ?1:1  DeadlineExceeded
 chunks trickle, always              !1:1  ?1:1  ?1:1  ?1:1  ?1:1  ?1:1  DeadlineExceeded
 interim answers trickle, always     !1:1  ?1:1  ?1:1  ?1:1  ?1:1  ?1:1  DeadlineExceeded
+upload read slowly, always          !1:0  ?1:0  ?1:0  ?1:0  ?1:0  ?1:0  DeadlineExceeded
 
 408                                 =2:2  =2:2  =2:2  !1:1  =2:2  !1:1  HTTPRequestTimeout
 425                                 !1:1  !1:1  !1:1  !1:1  !1:1  !1:1  HTTPTooEarly

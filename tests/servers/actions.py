@@ -326,6 +326,7 @@ class _ReadSlowly(Step):
     def perform(self, exchange: Exchange) -> None:
         while exchange.channel.wait(seconds=self.interval):
             if not exchange.channel.receive():
+                exchange.channel.finish("client")
                 return
 
 
