@@ -27,7 +27,7 @@ from ._watch import here
 from ._writing import GONE, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ._watch import Pace, Watch
 
@@ -206,12 +206,20 @@ class _Socket:
                 sock = Paced(sock, pace.to_connect, goes_on=True)
             else:
                 ahead = writer.ahead if writer is not None else b""
-                sock = Paced(sock, pace.to_read, ahead, left=self._left_over)
+                sock = Paced(sock, pace.to_read, ahead, left=self._left_over(sock))
         return Answer(sock, debuglevel, method, url, whole=self._connecting or not self._begun)
 
-    def _left_over(self) -> None:
-        """More came than the answer: what comes next on this socket belongs to nobody."""
-        self._lifetime = 0.0
+    def _left_over(self, sock: Any) -> Callable[[], None]:
+        """What to do when more came than the answer: the next on that socket belongs to nobody."""
+        # An answer that is dropped unread must not keep what would close its socket.
+        mine = weakref.ref(self)
+
+        def left() -> None:
+            connection = mine()
+            if connection is not None and connection.sock is sock:
+                connection._lifetime = 0.0
+
+        return left
 
     def getresponse(self) -> Any:
         sock = self.sock
