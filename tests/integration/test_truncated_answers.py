@@ -353,13 +353,13 @@ def test_a_streamed_body_that_tls_says_no_good_bye_behind_is_cut_short_where_it_
     tls_server: ScriptedServer, ca: CertificateAuthority
 ) -> None:
     tls_server.script(raw(UNTIL_CLOSED + BODY) + cut())
-    came = bytearray()
+    came: list[bytes] = []
     with Client(tls_server, ca).conn.request("GET", "/", stream=True) as response:
         pieces = response.iter_content(100)
         with pytest.raises(ProtocolError, match="the answer was cut short"):
-            came.extend(byte for piece in pieces for byte in piece)
+            came.extend(pieces)
 
-    assert came == BODY
+    assert b"".join(came) == BODY
 
 
 def test_a_body_that_tls_says_good_bye_behind_is_whole(
