@@ -162,6 +162,5 @@ def deadline_error(deadline: Deadline, what: str) -> DeadlineExceeded:
         "" if deadline.seconds is None or math.isinf(deadline.at) else f" of {deadline.seconds:g} s"
     )
     return DeadlineExceeded(
-        f"{what}: the total deadline{span} has passed; "
-        "change it with deadline= or Policy(deadline=...)"
+        f"{what}: the total deadline{span} has passed; change it with {deadline.setting}"
     )

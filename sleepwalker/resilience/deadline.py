@@ -26,25 +26,33 @@ if TYPE_CHECKING:
 
 LEAST_ATTEMPT = 0.010
 """Seconds: no attempt starts with less than this left."""
+OF_CALL = "deadline= or Policy(deadline=...)"
+"""What sets the deadline of a call, for messages."""
+OF_BLOCK = "the sleepwalker.deadline(...) around it"
+"""What sets that of a block."""
 
 
 class Deadline:
     """A point in time on a monotonic clock, or none at all (`at` is infinite)."""
 
-    __slots__ = ("at", "clock", "seconds")
+    __slots__ = ("at", "clock", "seconds", "setting")
 
-    def __init__(self, at: float, clock: Clock, seconds: float | None = None) -> None:
+    def __init__(
+        self, at: float, clock: Clock, seconds: float | None = None, setting: str = OF_CALL
+    ) -> None:
         self.at = at
         self.clock = clock
         self.seconds = seconds
         """The span it was made from, for messages; `None` for no deadline."""
+        self.setting = setting
+        """What sets it, for messages."""
 
     @classmethod
-    def after(cls, seconds: float | None, clock: Clock) -> Deadline:
+    def after(cls, seconds: float | None, clock: Clock, setting: str = OF_CALL) -> Deadline:
         """The deadline so many seconds from now; `None` means none."""
         if seconds is None:
-            return cls(math.inf, clock)
-        return cls(clock.monotonic() + seconds, clock, seconds)
+            return cls(math.inf, clock, None, setting)
+        return cls(clock.monotonic() + seconds, clock, seconds, setting)
 
     @property
     def is_none(self) -> bool:
@@ -111,7 +119,7 @@ def deadline(seconds: float) -> Iterator[Deadline]:
     :raises ConfigurationError: when `seconds` is no positive, finite number
     """
     # The system clock and no other: a block spans connections, which may each have a clock.
-    with entered(Deadline.after(seconds_of(seconds, "deadline"), SYSTEM)) as made:
+    with entered(Deadline.after(seconds_of(seconds, "deadline"), SYSTEM, OF_BLOCK)) as made:
         yield made
 
 

@@ -431,9 +431,25 @@ def test_the_time_of_an_outer_block_bounds_a_real_stall(server: ScriptedServer) 
     server.default = stall()
     client = Client(server)
     before = time.monotonic()
-    with pytest.raises(exceptions.DeadlineExceeded), sleepwalker.deadline(0.3):
+    with pytest.raises(exceptions.DeadlineExceeded) as raised, sleepwalker.deadline(0.3):
         client.conn.request("GET", "/", deadline=10.0, timeout=10.0)
     assert 0.29 <= time.monotonic() - before < 0.3 + OVERSHOOT
+    assert (
+        "the total deadline of 0.3 s has passed; change it with the sleepwalker.deadline(...) "
+        "around it" in str(raised.value)
+    )
+
+
+def test_a_calls_own_deadline_is_named_where_it_ends_before_the_blocks(
+    server: ScriptedServer,
+) -> None:
+    server.default = stall()
+    client = Client(server)
+    with pytest.raises(exceptions.DeadlineExceeded) as raised, sleepwalker.deadline(10.0):
+        client.conn.request("GET", "/", deadline=0.2)
+    assert "of 0.2 s has passed; change it with deadline= or Policy(deadline=...)" in str(
+        raised.value
+    )
 
 
 # --- streamed answers -----------------------------------------------------------------------------
