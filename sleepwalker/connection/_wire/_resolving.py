@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 LEAST_SHARE: Final = 0.1
 """Seconds that an address gets, however many there are: a few packets must get there and back."""
-_CREATE_CONNECTION: Final = _urllib3.create_connection
 
 
 class Address(NamedTuple):
@@ -53,8 +52,8 @@ def share(seconds: float, count: int) -> float:
 
 
 def _is_left_to_urllib3(name: str) -> bool:
-    if _urllib3.create_connection is not _CREATE_CONNECTION:
-        # Somebody's own, which wants names.
+    if getattr(_urllib3.create_connection, "__globals__", None) is not vars(_urllib3):
+        # Somebody's own, whenever it was put there, which wants names.
         return True
     try:
         name.encode("idna")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -32,6 +34,31 @@ def test_what_is_no_name_is_left_to_urllib3(monkeypatch: pytest.MonkeyPatch, nam
     monkeypatch.setattr(socket, "getaddrinfo", None)
 
     assert addresses(name, 80, 1.0) == [Address(name, 80)]
+
+
+PATCHED_FIRST = """
+import functools
+from urllib3.util import connection
+
+@functools.wraps(connection.create_connection)
+def own(*args, **more):
+    raise AssertionError
+
+connection.create_connection = own
+from sleepwalker.connection._wire._resolving import addresses
+print(addresses("books.test", 80, 1.0) == [("books.test", 80)])
+"""
+
+
+def test_a_function_for_connecting_that_was_put_there_before_us_wants_names_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PATCHED_FIRST],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == "True\n", done.stderr
 
 
 def test_a_name_has_its_addresses_once_each_in_the_systems_order(
