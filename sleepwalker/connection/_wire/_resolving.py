@@ -3,7 +3,8 @@
 Rules:
 
 1. Resolution takes as long as the operating system likes, and can't be interrupted: it runs in a
-   thread of its own, which is left behind when its time is over.
+   thread of its own, which is left behind when its time is over. No name has more than `AT_ONCE` of
+   them: who comes then waits, within its own time, for one to end.
 2. No address takes the time of those behind it.
 3. Whoever put other functions in the place of `socket.getaddrinfo` or of urllib3's
    `create_connection` and `allowed_gai_family` is asked as before.
@@ -14,13 +15,21 @@ from __future__ import annotations
 import ipaddress
 import socket
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from urllib3.util import connection as _urllib3
 
+from sleepwalker.connection import _forks
+from sleepwalker.resilience.clock import SYSTEM
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+AT_ONCE: Final = 16
+"""How many resolutions of one name may be under way: a resolver that stalls is asked by no more."""
+LATE: Final = "the host name was not resolved in time"
+"""What is said when its time is over."""
 LEAST_SHARE: Final = 0.1
 """Seconds that an address gets, however many there are: a few packets must get there and back."""
 
@@ -75,6 +84,40 @@ def _address(sockaddr: tuple[Any, ...]) -> Address:
     return Address(host, port)
 
 
+class _Places:
+    """How many resolutions of each name are under way."""
+
+    def __init__(self) -> None:
+        self._renew_in_child()
+        _forks.enlist(self)
+
+    def take(self, name: str, seconds: float) -> bool:
+        """Take a place, once one is free: whether one was, within so many seconds."""
+        with self._changed:
+            free = self._changed.wait_for(lambda: self._taken[name] < AT_ONCE, max(seconds, 0))
+            if free:
+                self._taken[name] += 1
+            return free
+
+    def give_back(self, name: str) -> None:
+        """Give back a place."""
+        with self._changed:
+            if self._taken[name] > 1:
+                self._taken[name] -= 1
+            else:
+                self._taken.pop(name, None)
+            self._changed.notify_all()
+
+    def _renew_in_child(self) -> None:
+        # The parent's threads, which would give theirs back, are not in it. Reentrant, for a
+        # signal handler's call in the middle of one.
+        self._changed = threading.Condition(threading.RLock())
+        self._taken: Counter[str] = Counter()
+
+
+_places = _Places()
+
+
 class _Lookup:
     """One resolution, in a thread of its own."""
 
@@ -91,20 +134,23 @@ class _Lookup:
             self._error = error
         finally:
             self._done.set()
+            _places.give_back(self._question[0])
 
     def result(self, seconds: float) -> list[tuple[Any, ...]]:
         """What was found.
 
         :raises OSError: as `addresses` says
         """
+        until = SYSTEM.monotonic() + seconds
+        if not _places.take(self._question[0], seconds):
+            raise TimeoutError(LATE)
         try:
             threading.Thread(target=self._run, name="sleepwalker-resolve", daemon=True).start()
         except RuntimeError:
             # No more threads, or the interpreter is ending: better late than not at all.
             self._run()
-        if not self._done.wait(max(seconds, 0)):
-            msg = "the host name was not resolved in time"
-            raise TimeoutError(msg)
+        if not self._done.wait(max(until - SYSTEM.monotonic(), 0)):
+            raise TimeoutError(LATE)
         if self._error is not None:
             try:
                 raise self._error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -12,7 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sleepwalker.connection._wire._resolving import LEAST_SHARE, Address, addresses, share
+from sleepwalker.connection._wire._resolving import (
+    AT_ONCE,
+    LEAST_SHARE,
+    Address,
+    addresses,
+    share,
+)
 
 
 def found(*sockaddrs: tuple[Any, ...]) -> list[tuple[Any, ...]]:
@@ -117,6 +124,65 @@ def test_a_resolver_that_stalls_is_left_behind(
     assert left.daemon
     over.set()
     left.join()
+
+
+def test_a_resolver_that_stalls_is_asked_by_no_more_than_so_many_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over, asked = threading.Event(), []
+
+    def getaddrinfo(name: str, *_: Any) -> Any:
+        asked.append(name)
+        if name == "stalls.test":
+            over.wait(20.0)
+        return found(("10.0.0.1", 80))
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    before = set(threading.enumerate())
+    for _ in range(AT_ONCE + 5):
+        with pytest.raises(TimeoutError, match="not resolved in time"):
+            addresses("stalls.test", 80, 0.001)
+    left = set(threading.enumerate()) - before
+
+    assert len(left) == AT_ONCE
+    # Another name is none of this one's.
+    assert addresses("books.test", 80, 1.0) == [("10.0.0.1", 80)]
+    over.set()
+    assert addresses("stalls.test", 80, 5.0) == [("10.0.0.1", 80)]
+    assert asked == ["stalls.test"] * AT_ONCE + ["books.test", "stalls.test"]
+    for each in left:
+        each.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_does_not_wait_for_its_parents_resolutions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over, parent = threading.Event(), os.getpid()
+
+    def getaddrinfo(*_: Any) -> Any:
+        if os.getpid() == parent:
+            over.wait(20.0)
+        return found(("10.0.0.1", 80))
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    before = set(threading.enumerate())
+    for _ in range(AT_ONCE):
+        with pytest.raises(TimeoutError):
+            addresses("books.test", 80, 0.001)
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if addresses("books.test", 80, 5.0) else 1)
+        finally:
+            os._exit(2)
+    _, status = os.waitpid(child, 0)
+    over.set()
+    for each in set(threading.enumerate()) - before:
+        each.join()
+
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_where_no_thread_can_be_had_it_is_resolved_all_the_same(
