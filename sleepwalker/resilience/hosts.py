@@ -57,7 +57,9 @@ class HostState:
 
     def all(self) -> list[Any]:
         """All that was made."""
-        return list(self._made.values())
+        # As the dict that it is: an `OrderedDict` looks each key up on the way, and to hash a
+        # policy's settings runs Python, during which another thread may add some.
+        return list(dict.values(self._made))
 
     def __repr__(self) -> str:
         return f"<HostState {self.name}>"

@@ -1,255 +1,594 @@
-"""Which calls share a quota, a breaker and a limit, and for how long they are remembered."""
+"""Who shares a quota, a breaker and a limit, for how long, and what is told of them.
+
+Rule 1: two share when what they have is the same object; figures only show what it is used for.
+"""
 
 from __future__ import annotations
 
 import gc
 import threading
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sleepwalker import Breaker, CircuitOpenError, ConcurrencyLimitError, Limit, Policy, Quota
-from sleepwalker.resilience import Result
-from sleepwalker.resilience.hosts import MOST, SETTINGS, HostStates, Safeguards
-from sleepwalker.testing import FakeClock
+from sleepwalker.exceptions import CircuitOpenError, ConcurrencyLimitError
+from sleepwalker.resilience import hosts as module
+from sleepwalker.resilience import limiter as limiter_module
+from sleepwalker.resilience.breaker import CLOSED, HALF_OPEN, OPEN, CircuitBreaker
+from sleepwalker.resilience.hosts import HostStates, Safeguards, at_rest, told_of
+from sleepwalker.resilience.layers import Result
+from sleepwalker.resilience.limiter import ConcurrencyLimiter
+from sleepwalker.resilience.policy import AdaptiveLimit, Breaker, Limit, Policy, Quota
+from sleepwalker.resilience.quota import RetryQuota
+from tests.crew import Job, SteppedClock, at_once, wait_for
+from tests.resilience.turns import interrupted, meanwhile
 
-POLICY = Policy(breaker=Breaker(calls=1), limit=Limit(calls=2))
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sleepwalker.resilience.breaker import BreakerPermit
+    from sleepwalker.resilience.limiter import LimiterPermit
+
+API, OTHER = "https://api.example", "https://other.example"
+EASILY = Policy(breaker=Breaker(calls=1), limit=Limit(calls=1))
+"""Opens at the first failure, and lets one call in at a time."""
+NOTHING = Policy(quota=None, breaker=None, limit=None)
 
 
-def states_of(most: int = 10) -> HostStates:
-    """Give what remembers so many hosts."""
-    return HostStates(clock=FakeClock(), random=lambda: 0.5, most=most)
+def known(*, most: int | None = None, clock: SteppedClock | None = None) -> HostStates:
+    """Make a memory of hosts; `most` is how many it keeps unused."""
+    options: dict[str, Any] = {} if most is None else {"most": most}
+    clock = SteppedClock() if clock is None else clock
+    return HostStates(clock=clock, random=lambda: 0.5, **options)
 
 
-def parts(guards: Safeguards) -> tuple[object, object, object]:
-    """Give the three."""
-    return guards.quota, guards.breaker, guards.limiter
+def shared(one: Safeguards, other: Safeguards) -> tuple[bool, bool, bool]:
+    """Give whether they share their quota, breaker and limit."""
+    return (
+        one.quota is other.quota,
+        one.breaker is other.breaker,
+        one.limiter is other.limiter,
+    )
 
 
-def test_the_same_host_and_policy_have_the_same_three() -> None:
-    states = states_of()
+def spend(safeguards: Safeguards) -> None:
+    """Pay for a retry, so that this host's quota is known from a new one."""
+    assert safeguards.quota is not None
+    assert safeguards.quota.spend(throttled=False) is not None
 
-    first = states.of("https://a.example", POLICY)
-    again = states.of("https://a.example", replace(POLICY, attempts=7, deadline=1.0))
 
-    assert parts(first) == parts(again)
-    assert None not in parts(first)
+def tokens(safeguards: Safeguards) -> int:
+    """Give what is left in the quota."""
+    assert safeguards.quota is not None
+    return safeguards.quota.tokens
+
+
+def begun(safeguards: Safeguards) -> tuple[BreakerPermit, LimiterPermit]:
+    """Begin a call."""
+    assert safeguards.breaker is not None
+    assert safeguards.limiter is not None
+    through, place = safeguards.breaker.permit(), safeguards.limiter.permit()
+    through.acquire()
+    place.acquire()
+    return through, place
+
+
+def fail(safeguards: Safeguards) -> None:
+    """Make a call that fails."""
+    for permit in begun(safeguards):
+        permit.end(Result.FAILURE)
+
+
+# Who shares
+
+
+@pytest.mark.parametrize("scope", [None, "search"])
+def test_all_calls_to_one_host_in_one_scope_share_what_has_the_same_settings(
+    scope: str | None,
+) -> None:
+    states = known()
+
+    one = states.of(API, Policy(scope=scope))
+    other = states.of(API, Policy(scope=scope, attempts=7, deadline=None, backoff=None))
+
+    assert shared(one, other) == (True, True, True)
+    assert len(states) == 1
+
+
+def test_another_host_shares_nothing() -> None:
+    states = known()
+
+    assert shared(states.of(API, Policy()), states.of(OTHER, Policy())) == (False, False, False)
+
+
+@pytest.mark.parametrize("scope", [None, "search"])
+def test_another_scope_shares_nothing(scope: str | None) -> None:
+    states = known()
+
+    one, other = states.of(API, Policy(scope=scope)), states.of(API, Policy(scope="orders"))
+
+    assert shared(one, other) == (False, False, False)
+    assert len(states) == 2
 
 
 @pytest.mark.parametrize(
-    ("host", "policy"),
+    ("other", "expected"),
     [
-        pytest.param("https://b.example", POLICY, id="host"),
-        pytest.param("https://a.example", replace(POLICY, scope="reports"), id="scope"),
+        (Policy(quota=Quota(tokens=499)), (False, True, True)),
+        (Policy(breaker=Breaker(calls=21)), (True, False, True)),
+        (Policy(limit=Limit(calls=65)), (True, True, False)),
+        (Policy(limit=AdaptiveLimit()), (True, True, False)),
     ],
 )
-def test_another_host_or_scope_shares_none_of_them(host: str, policy: Policy) -> None:
-    states = states_of()
+def test_who_sets_other_figures_shares_the_rest(
+    other: Policy, expected: tuple[bool, bool, bool]
+) -> None:
+    states = known()
 
-    mine, other = states.of("https://a.example", POLICY), states.of(host, policy)
-
-    assert not set(parts(mine)) & set(parts(other))
-
-
-def test_who_sets_other_figures_has_that_layer_alone_for_himself() -> None:
-    states = states_of()
-
-    mine = states.of("https://a.example", POLICY)
-    other = states.of("https://a.example", replace(POLICY, quota=Quota(tokens=100)))
-
-    assert other.quota is not mine.quota
-    assert parts(other)[1:] == parts(mine)[1:]
+    assert shared(states.of(API, Policy()), states.of(API, other)) == expected
 
 
-def test_a_layer_that_is_off_is_none() -> None:
-    off = replace(POLICY, quota=None, breaker=None, limit=None)
+def test_what_is_made_is_as_the_policy_says() -> None:
+    policy = Policy(
+        quota=Quota(tokens=50), breaker=Breaker(calls=2, open_for=7.0), limit=AdaptiveLimit(start=9)
+    )
 
-    guards = states_of().of("https://a.example", off)
+    safeguards = known().of(API, policy)
 
-    assert parts(guards) == (None, None, None)
-    assert repr(guards) == "<Safeguards https://a.example: none>"
+    assert tokens(safeguards) == 50
+    assert safeguards.limiter is not None
+    assert safeguards.limiter.limit == 9
+    fail(safeguards)
+    fail(safeguards)
+    assert safeguards.breaker is not None
+    assert safeguards.breaker.remaining() == 7.0
 
 
-def test_only_the_hosts_used_last_are_remembered_when_nobody_uses_them() -> None:
-    states = states_of(most=2)
-    for host in ("a", "b"):
-        spent = states.of(host, POLICY).quota
-        assert spent is not None
-        spent.spend(throttled=False)
-    # It is used again, and so the other is the one to go.
-    states.of("a", POLICY)
-    del spent
-    states.of("c", POLICY)
+@pytest.mark.parametrize("name", ["quota", "breaker", "limit"])
+def test_what_is_off_is_none_and_the_rest_is_there(name: str) -> None:
+    states = known()
+
+    off: dict[str, Any] = {name: None}
+    safeguards = states.of(API, Policy(**off))
+
+    made = {
+        "quota": safeguards.quota,
+        "breaker": safeguards.breaker,
+        "limit": safeguards.limiter,
+    }
+    assert [each for each in made if made[each] is None] == [name]
+
+
+def test_breakers_go_by_the_clock_and_the_chance_that_were_given() -> None:
+    clock = SteppedClock()
+    chances = iter([0.0, 1.0])
+    states = HostStates(clock=clock, random=lambda: next(chances))
+    one, other = states.of(API, EASILY), states.of(OTHER, EASILY)
+
+    fail(one)
+    fail(other)
+    clock.now += 1.0
+
+    assert one.breaker is not None
+    assert other.breaker is not None
+    assert one.breaker.remaining() == pytest.approx(3.0)
+    assert other.breaker.remaining() == pytest.approx(5.0)
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("scope", "shown", "name"),
+    [
+        (None, None, API),
+        ("search", None, f"{API} (search)"),
+        (None, "the API", "the API"),
+        (None, "", ""),
+        ("search", "the API", "the API (search)"),
+    ],
+)
+def test_a_host_is_named_as_it_may_be_shown_with_its_scope(
+    scope: str | None, shown: str | None, name: str
+) -> None:
+    safeguards = known().of(API, replace(EASILY, scope=scope), shown=shown)
+    assert safeguards.breaker is not None
+    assert safeguards.limiter is not None
+
+    assert safeguards.name == name
+    begun(safeguards)
+    with pytest.raises(ConcurrencyLimitError) as limited:
+        safeguards.limiter.permit().acquire()
+    through = safeguards.breaker.permit()
+    through.acquire()
+    through.end(Result.FAILURE)
+    with pytest.raises(CircuitOpenError) as refused:
+        safeguards.breaker.permit().acquire()
+
+    assert str(limited.value).startswith(f"1 calls to {name} are in flight")
+    assert str(refused.value).startswith(f"{name} fails too often")
+
+
+def test_a_host_keeps_the_name_that_it_was_shown_by_first() -> None:
+    states = known()
+    states.of(API, Policy(), shown="the API")
+
+    assert states.of(API, Policy(), shown="another").name == "the API"
+
+
+# How long it is remembered
+
+
+def test_a_host_is_found_as_it_was_left_though_nobody_has_used_it_since() -> None:
+    states = known()
+    spend(states.of(API, Policy()))
+    gc.collect()
+
+    assert tokens(states.of(API, Policy())) == 486
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_of_the_hosts_that_nobody_uses_those_used_last_are_remembered(*, again: bool) -> None:
+    states = known(most=2)
+    spend(states.of("a", Policy()))
+    spend(states.of("b", Policy()))
+    if again:
+        states.of("a", NOTHING)
+
+    spend(states.of("c", Policy()))
     gc.collect()
 
     assert len(states) == 2
-    tokens = [quota.tokens for host in "ab" if (quota := states.of(host, POLICY).quota)]
-    assert tokens == [486, 500]
+    assert tokens(states.of("c", Policy())) == 486
+    remembered, forgotten = ("a", "b") if again else ("b", "a")
+    assert tokens(states.of(remembered, Policy())) == 486
+    assert tokens(states.of(forgotten, Policy())) == 500
 
 
-def test_a_host_that_is_used_is_found_however_many_came_since() -> None:
-    states = states_of(most=2)
-    held = states.of("a", POLICY)
+def test_scopes_count_as_hosts() -> None:
+    states = known(most=1)
+    spend(states.of(API, Policy(scope="a")))
 
-    for number in range(10):
-        states.of(f"other {number}", POLICY)
+    states.of(API, Policy(scope="b"))
+    gc.collect()
 
-    assert parts(states.of("a", POLICY)) == parts(held)
+    assert tokens(states.of(API, Policy(scope="a"))) == 500
 
 
-def test_it_tells_of_hosts_that_are_not_at_rest_the_last_used_first() -> None:
-    states = states_of()
+def test_ten_thousand_hosts_are_remembered_and_no_more() -> None:
+    states = known()
+    spend(states.of("first", Policy()))
+    spend(states.of("second", Policy()))
+
+    for number in range(9_998):
+        states.of(str(number), NOTHING)
+    assert len(states) == 10_000
+    states.of("one more", NOTHING)
+
+    gc.collect()
+    assert len(states) == 10_000
+    assert tokens(states.of("second", Policy())) == 486
+    assert tokens(states.of("first", Policy())) == 500
+
+
+def test_a_host_in_use_is_found_however_many_were_used_since() -> None:
+    states = known(most=1)
+    used = states.of(API, Policy())
     for host in ("a", "b", "c"):
-        states.of(host, POLICY)
-    quota, breaker, limiter = (
-        states.of("a", POLICY).quota,
-        states.of("b", POLICY).breaker,
-        states.of("a", POLICY).limiter,
-    )
-    assert quota is not None
-    assert breaker is not None
-    assert limiter is not None
-    quota.spend(throttled=True)
-    limiter.permit().acquire()
-    failed = breaker.permit()
-    failed.acquire()
-    failed.end(Result.FAILURE)
+        states.of(host, Policy())
+    gc.collect()
 
-    assert states.troubled() == [
-        "a: quota 495/500 tokens, 1/2 in flight",
-        "b: breaker open for 5.0 s",
+    again = states.of(API, Policy())
+
+    assert shared(used, again) == (True, True, True)
+    assert len(states) == 1
+
+
+def test_a_host_in_use_that_was_found_again_is_one_of_those_used_last() -> None:
+    states = known(most=1)
+    used = states.of(API, Policy())
+    states.of(OTHER, Policy())
+    states.of(API, Policy())
+    spend(used)
+
+    del used
+    gc.collect()
+
+    assert tokens(states.of(API, Policy())) == 486
+
+
+def test_a_host_is_forgotten_for_good_when_the_last_who_used_it_is_gone() -> None:
+    states = known(most=1)
+    used = states.of(API, Policy())
+    spend(used)
+    states.of(OTHER, Policy())
+
+    del used
+    gc.collect()
+
+    assert tokens(states.of(API, Policy())) == 500
+
+
+def numbered(number: int) -> Policy:
+    """Make a policy whose settings no other has."""
+    return Policy(
+        quota=Quota(tokens=100 + number),
+        breaker=Breaker(calls=100 + number),
+        limit=Limit(calls=100 + number),
+    )
+
+
+def test_sixteen_settings_of_each_kind_are_remembered_for_a_host() -> None:
+    states = known()
+    made = [states.of(API, numbered(number)) for number in range(16)]
+
+    again = [states.of(API, numbered(number)) for number in range(16)]
+
+    assert [shared(*pair) for pair in zip(made, again, strict=True)] == [(True, True, True)] * 16
+
+
+def test_of_more_settings_for_a_host_those_used_last_are_remembered() -> None:
+    states = known()
+    made = [states.of(API, numbered(number)) for number in range(16)]
+    states.of(API, numbered(0))
+
+    for kind in ("quota", "breaker", "limit"):
+        states.of(API, replace(NOTHING, **{kind: getattr(numbered(16), kind)}))
+
+    assert shared(made[0], states.of(API, numbered(0))) == (True, True, True)
+    assert shared(made[2], states.of(API, numbered(2))) == (True, True, True)
+    assert shared(made[15], states.of(API, numbered(15))) == (True, True, True)
+    assert shared(made[1], states.of(API, numbered(1))) == (False, False, False)
+
+
+def test_one_setting_more_forgets_one() -> None:
+    states = known()
+    made = [states.of(API, numbered(number)) for number in range(16)]
+
+    states.of(API, replace(NOTHING, quota=Quota(tokens=99)))
+
+    assert shared(made[1], states.of(API, numbered(1))) == (True, True, True)
+    assert made[0].quota is not states.of(API, numbered(0)).quota
+
+
+# What is told
+
+
+def test_quota_breaker_and_limit_are_told_in_words() -> None:
+    made = known().of(API, Policy())
+
+    assert made.told() == "quota 500/500 tokens, breaker closed, 0/64 in flight"
+    assert repr(made) == f"<Safeguards {API}: {made.told()}>"
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        (Policy(quota=None), "breaker closed, 0/64 in flight"),
+        (Policy(breaker=None), "quota 500/500 tokens, 0/64 in flight"),
+        (Policy(limit=None), "quota 500/500 tokens, breaker closed"),
+    ],
+)
+def test_what_is_off_is_not_told_of(policy: Policy, told: str) -> None:
+    assert known().of(API, policy).told() == told
+
+
+def test_where_all_is_off_there_is_nothing_to_tell() -> None:
+    made = known().of(API, NOTHING)
+
+    assert made.told() == told_of() == ""
+    assert repr(made) == f"<Safeguards {API}: none>"
+
+
+def test_hosts_are_counted_in_their_repr() -> None:
+    states = known()
+    assert repr(states) == "<HostStates 0 hosts>"
+
+    made = states.of(API, Policy())
+    states.of(OTHER, Policy())
+
+    assert repr(states) == "<HostStates 2 hosts>"
+    assert repr(made._state) == f"<HostState {API}>"  # noqa: SLF001 - nobody else is given one
+
+
+def test_a_quota_is_at_rest_when_it_is_full() -> None:
+    quota = RetryQuota(Quota())
+    assert at_rest(quota)
+
+    cost = quota.spend(throttled=False)
+    assert not at_rest(quota)
+
+    assert cost is not None
+    quota.refund(cost - 1)
+    assert not at_rest(quota)
+    quota.refund(1)
+    assert at_rest(quota)
+
+
+def test_a_breaker_is_at_rest_when_it_is_closed() -> None:
+    clock = SteppedClock()
+    breaker = CircuitBreaker(Breaker(calls=1), clock=clock, random=lambda: 0.5)
+    found = [(breaker.state, at_rest(breaker))]
+
+    for result, later in ((Result.FAILURE, 0.0), (Result.SUCCESS, 5.0)):
+        clock.now += later
+        permit = breaker.permit()
+        permit.acquire()
+        found.append((breaker.state, at_rest(breaker)))
+        permit.end(result)
+        found.append((breaker.state, at_rest(breaker)))
+
+    assert found == [
+        (CLOSED, True),
+        (CLOSED, True),
+        (OPEN, False),
+        (HALF_OPEN, False),
+        (CLOSED, True),
     ]
 
 
-def test_a_host_is_told_by_the_name_that_may_be_shown_and_its_scope() -> None:
-    states = states_of()
+def test_a_limit_is_at_rest_when_nobody_is_in_flight() -> None:
+    limiter = ConcurrencyLimiter(Limit(calls=2))
+    permit = limiter.permit()
+    assert at_rest(limiter)
 
-    guards = states.of("https://a.example/secret", replace(POLICY, scope="x"), shown="a")
+    permit.acquire()
+    assert not at_rest(limiter)
 
-    assert guards.name == "a (x)"
-    assert "secret" not in repr(guards)
-
-
-def used(guards: Safeguards) -> None:
-    """Spend a retry, open the breaker, and take both places."""
-    assert guards.quota is not None
-    assert guards.breaker is not None
-    assert guards.limiter is not None
-    guards.quota.spend(throttled=False)
-    failed = guards.breaker.permit()
-    failed.acquire()
-    failed.end(Result.FAILURE)
-    for _ in range(2):
-        guards.limiter.permit().acquire()
+    permit.end(Result.SUCCESS)
+    assert at_rest(limiter)
 
 
-def test_refusals_name_the_host_and_the_scope() -> None:
-    guards = states_of().of("a", replace(POLICY, scope="x"))
-    used(guards)
-    assert guards.breaker is not None
-    assert guards.limiter is not None
+def test_a_limit_is_not_at_rest_while_somebody_waits_though_nobody_is_in_flight() -> None:
+    left_waiting = 0
+    number, came = 0, True
+    while came:
+        limiter = ConcurrencyLimiter(Limit(calls=1))
+        holder, waits = limiter.permit(), limiter.permit()
+        assert holder.request(lambda: None)
+        assert not waits.request(lambda: None)
 
-    with pytest.raises(CircuitOpenError, match=r"^a \(x\) fails too often"):
-        guards.breaker.permit().acquire()
-    with pytest.raises(ConcurrencyLimitError, match=r"^2 calls to a \(x\) are"):
-        guards.limiter.permit().acquire()
+        came = interrupted(number, lambda: holder.end(Result.SUCCESS), limiter_module)  # noqa: B023 - called at once
+        number += 1
 
+        assert not at_rest(limiter)
+        left_waiting += (limiter.in_flight, limiter.waiting) == (0, 1)
 
-@pytest.mark.parametrize(("chance", "seconds"), [(0.0, 4.0), (1.0, 6.0)])
-def test_time_and_chance_are_those_that_were_given(chance: float, seconds: float) -> None:
-    clock = FakeClock()
-    states = HostStates(clock=clock, random=lambda: chance)
-    guards = states.of("a", POLICY)
-    used(guards)
-    assert guards.breaker is not None
-
-    assert guards.breaker.remaining() == seconds
-    clock.advance(seconds)
-    assert guards.breaker.state == "half-open"
+    assert left_waiting > 0
 
 
-def test_the_reprs_say_how_a_host_is() -> None:
-    states = states_of()
-    guards = states.of("a", POLICY)
-    used(guards)
-
-    told = "quota 486/500 tokens, breaker open for 5.0 s, 2/2 in flight"
-    assert repr(guards) == f"<Safeguards a: {told}>"
-    assert guards.told() == told
-    assert states.troubled() == [f"a: {told}"]
-    assert repr(states) == "<HostStates 1 hosts>"
-
-
-def test_a_host_at_rest_is_not_told_of() -> None:
-    states = states_of()
-    states.of("a", POLICY)
-
+def test_only_what_is_not_at_rest_is_troubled_and_the_host_used_last_comes_first() -> None:
+    states = known()
+    holds = [states.of(host, EASILY) for host in ("a", "b", "c", "d")]
+    a, b, c, d = holds
     assert states.troubled() == []
 
+    spend(a)
+    fail(b)
+    begun(c)
+    spend(c)
 
-def test_a_child_keeps_tokens_and_circuit_and_none_of_the_calls_in_flight() -> None:
-    states = states_of()
-    guards = states.of("a", POLICY)
-    used(guards)
+    assert states.troubled() == [
+        "c: quota 486/500 tokens, 1/1 in flight",
+        "b: breaker open for 5.0 s",
+        "a: quota 486/500 tokens",
+    ]
+    states.of("a", EASILY)
+    assert [told[0] for told in states.troubled()] == ["a", "c", "b"]
+    assert d.told() == "quota 500/500 tokens, breaker closed, 0/1 in flight"
 
-    states._renew_in_child()  # noqa: SLF001 - what a fork calls
 
-    assert guards.told() == "quota 486/500 tokens, breaker open for 5.0 s, 0/2 in flight"
-    assert parts(states.of("a", POLICY)) == parts(guards)
+def test_trouble_is_told_of_for_each_of_a_hosts_settings_and_under_the_name_that_may_be_shown() -> (
+    None
+):
+    states = known()
+    for number in (0, 1):
+        spend(states.of(API, numbered(number), shown="the API"))
+
+    assert states.troubled() == ["the API: quota 86/100 tokens, quota 87/101 tokens"]
+
+
+# In a child made by fork
+
+
+def test_a_child_knows_what_its_parent_knew_with_nothing_under_way() -> None:
+    states = known(most=1)
+    made = [states.of(host, EASILY) for host in (API, OTHER)]
+    for each in made:
+        spend(each)
+        begun(each)
+
+    states._renew_in_child()  # noqa: SLF001 - as it is called in a child
+
+    assert [each.told() for each in made] == [
+        "quota 486/500 tokens, breaker closed, 0/1 in flight"
+    ] * 2
+    assert [shared(each, states.of(each.name, EASILY)) for each in made] == [(True,) * 3] * 2
 
 
 def test_a_child_does_not_wait_for_its_parents_threads() -> None:
-    states = states_of()
-    inside, done = threading.Event(), threading.Event()
-    in_time: list[bool] = []
+    states = known()
+    made = states.of(API, Policy())
+    inside, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with states._lock:  # noqa: SLF001 - as it is in a child when the parent's thread was there
+        # As it is in a child when threads of the parent's were there.
+        assert made.quota is not None
+        with states._lock, made.quota._lock:  # noqa: SLF001 - the locks are what this is about
             inside.set()
-            in_time.append(done.wait(5))
+            wait_for(leave)
 
-    holder = threading.Thread(target=hold)
-    holder.start()
-    assert inside.wait(5)
-    states._renew_in_child()  # noqa: SLF001 - what a fork calls
-    assert states.troubled() == []
-    done.set()
-    holder.join()
+    holder = Job(hold)
+    wait_for(inside)
+    states._renew_in_child()  # noqa: SLF001 - as it is called in a child
+    Job(lambda: spend(states.of(API, Policy()))).result()
+    told = Job(states.troubled).result()
+    leave.set()
+    holder.result()
 
-    assert in_time == [True]
-
-
-def test_16_settings_of_each_kind_are_remembered_for_a_host() -> None:
-    assert SETTINGS == 16
-    states = states_of()
-    first = states.of("a", POLICY).limiter
-    for number in range(3 * SETTINGS - 3):
-        states.of("a", replace(POLICY, limit=Limit(calls=100 + number)))
-
-    # The quota and the breaker of each were the same.
-    assert states.of("a", POLICY).limiter is first
-
-    for number in range(3 * SETTINGS - 2):
-        states.of("a", replace(POLICY, limit=Limit(calls=500 + number)))
-
-    # One more than that: who was used last longest ago has to go.
-    assert states.of("a", POLICY).limiter is not first
+    assert told == [f"{API}: quota 486/500 tokens"]
 
 
-def test_settings_that_are_used_are_remembered_however_many_others_there_are() -> None:
-    states = states_of()
-    limiter = states.of("a", POLICY).limiter
-
-    for number in range(200):
-        states.of("a", replace(POLICY, limit=Limit(calls=100 + number)))
-        assert states.of("a", POLICY).limiter is limiter
+# Threads
 
 
-def test_by_default_ten_thousand_hosts_are_remembered() -> None:
-    states = HostStates(clock=FakeClock(), random=lambda: 0.5)
-    off = replace(POLICY, quota=None, breaker=None, limit=None)
+def test_two_threads_that_come_to_a_new_host_share_it_wherever_the_second_gets_its_turn() -> None:
+    number, came = 0, True
+    while came:
+        states = known()
+        found: list[Safeguards] = []
 
-    for number in range(MOST + 1):
-        states.of(str(number), off)
+        def come() -> None:
+            found.append(states.of(API, Policy()))  # noqa: B023 - ended before the next turn
 
-    assert len(states) == MOST == 10_000
+        came = meanwhile(number, come, come, module)
+        number += 1
+
+        assert len(found) == 1 + came
+        assert shared(found[0], found[-1]) == (True, True, True)
+        assert len(states) == 1
+
+    assert number > 10
+
+
+def test_threads_that_come_at_once_share_a_host_and_their_number_is_counted_once() -> None:
+    states = known()
+
+    jobs = at_once([lambda: states.of(API, Policy())] * 8)
+    first, *others = [job.result() for job in jobs]
+
+    assert [shared(first, other) for other in others] == [(True, True, True)] * 7
+    assert len(states) == 1
+
+
+class Yielding(Limit):
+    """Settings during whose hash another thread gets its turn, as it may in any Python."""
+
+    turn: Callable[[], object] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Each is its own."""
+        return self is other
+
+    def __hash__(self) -> int:
+        """Let the other go first, once."""
+        turn, Yielding.turn = Yielding.turn, None
+        if turn is not None:
+            turn()
+        return 1
+
+
+def test_trouble_is_told_of_while_another_thread_uses_the_host_with_other_settings() -> None:
+    states = known()
+    safeguards = states.of(API, Policy(limit=Yielding(calls=1)))
+    spend(safeguards)
+    begun(safeguards)
+
+    Yielding.turn = lambda: Job(lambda: states.of(API, Policy(limit=Limit(calls=7)))).wait()
+    try:
+        told = states.troubled()
+    finally:
+        Yielding.turn = None
+
+    assert told == [f"{API}: quota 486/500 tokens, 1/1 in flight"]
