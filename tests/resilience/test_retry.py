@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -21,12 +22,17 @@ from sleepwalker.observability import names
 from sleepwalker.resilience.deadline import LEAST_ATTEMPT
 from sleepwalker.resilience.policy import Backoff, Policy
 from sleepwalker.resilience.retry import (
+    CIRCUIT_OPEN,
     DEADLINE,
     EXHAUSTED,
     FINAL,
+    LIMIT,
     NOT_REPEATABLE,
     NOT_REWINDABLE,
+    QUOTA,
+    REASONS,
     RETRY_AFTER_TOO_LONG,
+    SAFE,
     Failure,
     Repeatable,
     Verdict,
@@ -108,6 +114,8 @@ TABLE = (
     Case("503", answered(503), "status", NOT_REPEATABLE),
     Case("503 asking to wait", answered(503, retry_after=2.0), "throttled", NOT_REPEATABLE),
     Case("504", answered(504), "status", NOT_REPEATABLE),
+    # Only 429 and 503 say "slow down" by asking to wait; the wait is kept to all the same.
+    Case("500 asking to wait", answered(500, retry_after=2.0), "status", NOT_REPEATABLE),
     # Never: any other 4xx, nor a 5xx that no second try will mend.
     *(
         Case(str(status), answered(status), FINAL, FINAL, FINAL)
@@ -156,6 +164,13 @@ def test_the_callers_word_makes_an_idempotent_method_unrepeatable(case: Case) ->
 
 
 @EACH_CASE
+def test_a_key_makes_a_request_repeatable_whatever_the_callers_word(case: Case) -> None:
+    verdicts = by_method(case, OTHER, idempotent=False, key=True)
+
+    assert verdicts == dict.fromkeys(OTHER, case.idempotent)
+
+
+@EACH_CASE
 def test_a_body_that_cannot_be_rewound_is_never_begun_again(case: Case) -> None:
     assert decided(case.failure, Repeatable(method="PUT", body=False)).why == case.used_up
 
@@ -184,6 +199,42 @@ def test_the_policy_may_name_other_statuses(status: int) -> None:
     assert decided(answered(503), Repeatable(method="GET"), policy).why == FINAL
 
 
+# What it is made of
+
+
+def test_safe_are_the_methods_that_change_nothing() -> None:
+    assert sorted(SAFE) == ["GET", "HEAD", "OPTIONS", "TRACE"]
+
+
+def test_what_forbids_another_attempt_is_told_in_words_that_stay() -> None:
+    words = {
+        FINAL: "final",
+        NOT_REPEATABLE: "not repeatable",
+        NOT_REWINDABLE: "body can't be rewound",
+        EXHAUSTED: "exhausted",
+        RETRY_AFTER_TOO_LONG: "retry-after too long",
+        DEADLINE: "deadline",
+        QUOTA: "retry quota",
+        CIRCUIT_OPEN: "circuit open",
+        LIMIT: "concurrency limit",
+    }
+
+    assert list(words) == list(words.values()) == list(REASONS)
+
+
+def test_an_attempt_is_the_first_to_reach_the_server_and_may_be_repeated_unless_it_says() -> None:
+    failure = Failure(number=1, reason="status", sent=True)
+
+    assert failure == replace(failure, resend=False, transient=True, status=None, retry_after=None)
+    assert decided(failure, Repeatable(method="GET")).again
+
+
+def test_a_request_carries_no_key_and_can_be_sent_again_unless_it_says() -> None:
+    request = Repeatable(method="POST")
+
+    assert request == replace(request, idempotent=None, key=False, body=True)
+
+
 # A conflict
 
 
@@ -204,10 +255,17 @@ def test_a_conflict_on_a_resend_with_a_key_is_throttling() -> None:
         (answered(409, number=2), Repeatable(method="POST", key=True)),
         (answered(409, number=2, resend=True), Repeatable(method="POST", idempotent=True)),
         (answered(409, number=2, resend=True), Repeatable(method="PUT")),
+        (answered(422, number=2, resend=True), Repeatable(method="POST", key=True)),
     ],
-    ids=["first attempt", "the first was never sent", "no key", "no key, an idempotent method"],
+    ids=[
+        "first attempt",
+        "the first was never sent",
+        "no key",
+        "no key, an idempotent method",
+        "no conflict",
+    ],
 )
-def test_any_other_conflict_is_an_answer(failure: Failure, request_: Repeatable) -> None:
+def test_any_other_conflict_and_any_other_4xx_is_an_answer(failure: Failure, request_: Repeatable) -> None:
     assert decided(failure, request_).why == FINAL
     assert not is_throttling(failure, request_)
 
