@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import pickle
+from fractions import Fraction
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -200,6 +201,53 @@ def test_whole_seconds_are_the_same_setting_as_a_float() -> None:
     assert repr(Policy(deadline=30)) == repr(Policy())
 
 
+@pytest.mark.parametrize("half", [Fraction(1, 2), 0.5])
+def test_any_real_number_is_the_same_setting_as_a_float(half: Any) -> None:
+    values = [
+        Breaker(failure_ratio=half, window=half),
+        AdaptiveLimit(decrease=half),
+        Backoff(base=half),
+        Policy(deadline=half),
+    ]
+
+    assert "Fraction" not in repr(values)
+    assert repr(Breaker(failure_ratio=1)) == repr(Breaker(failure_ratio=1.0))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"attempts": 1},
+        {"redirects": 0},
+        {"retry_statuses": frozenset()},
+        {"retry_statuses": frozenset({400, 599})},
+        {"connect_timeout": 0.001, "read_timeout": 0.001, "deadline": 0.001},
+        {"quota": Quota(tokens=1, transient=1, throttled=1, success=0)},
+        {"quota": Quota(tokens=14, transient=14, throttled=14)},
+        {"breaker": Breaker(failure_ratio=0.001, calls=1, probes=1)},
+        {"breaker": Breaker(failure_ratio=1.0)},
+        {"limit": Limit(calls=1)},
+        {"limit": AdaptiveLimit(start=1, least=1, most=1)},
+        {"response_limits": ResponseLimits(body=1, headers=1, header_bytes=1, json_depth=1)},
+        {"response_limits": ResponseLimits(headers=100)},
+        {"scope": "a"},
+    ],
+)
+def test_what_lies_on_the_edge_of_what_can_work_works(settings: dict[str, Any]) -> None:
+    policy = Policy(**settings)
+
+    assert {name: getattr(policy, name) for name in settings} == settings
+
+
+@pytest.mark.parametrize(
+    ("limit", "most"), [(Limit(calls=7), 7), (AdaptiveLimit(start=7, most=9), 9)]
+)
+def test_a_limit_knows_the_most_calls_that_it_can_ever_let_in(
+    limit: Limit | AdaptiveLimit, most: int
+) -> None:
+    assert limit.most == most
+
+
 def test_statuses_may_come_in_any_collection() -> None:
     assert Policy(retry_statuses=[503, 503, 429]) == Policy(  # type: ignore[arg-type]
         retry_statuses=frozenset({429, 503})
@@ -251,6 +299,8 @@ def test_statuses_may_come_in_any_collection() -> None:
         ({"idempotency_header": "a key"}, "idempotency_header must be"),
         ({"idempotency_header": b"Key"}, "idempotency_header must be"),
         ({"idempotency_header": None}, "idempotency_header must be"),
+        ({"idempotency_header": 7}, "idempotency_header must be"),
+        ({"idempotency_header": ["K", "e", "y"]}, "idempotency_header must be"),
     ],
 )
 def test_a_setting_that_can_never_work_is_an_error_that_names_it(
@@ -288,7 +338,9 @@ def test_a_backoff_that_can_never_work_is_an_error_that_names_it(name: str, valu
         (Breaker, {"open_for": math.inf}, "breaker open_for must be"),
         (Breaker, {"probes": 0}, "breaker probes must be"),
         (Limit, {"calls": 0}, "limit calls must be"),
-        (AdaptiveLimit, {"least": 0}, "limit least must be"),
+        (AdaptiveLimit, {"least": 0}, "limit least must be a whole number of at least 1"),
+        (AdaptiveLimit, {"start": 20.0}, "limit start must be a whole number of at least 1"),
+        (AdaptiveLimit, {"most": 200.0}, "limit most must be a whole number of at least 1"),
         (AdaptiveLimit, {"start": 201}, "limit must have least <= start <= most, not 1, 201, 200"),
         (AdaptiveLimit, {"least": 21}, "limit must have"),
         (AdaptiveLimit, {"decrease": 1}, "limit decrease must be between 0 and 1"),
@@ -297,11 +349,14 @@ def test_a_backoff_that_can_never_work_is_an_error_that_names_it(name: str, valu
         (ResponseLimits, {"body": 0}, "response limit body must be"),
         (ResponseLimits, {"headers": 0}, "response limit headers must be"),
         (ResponseLimits, {"headers": 101}, "response limit headers must be at most 100"),
+        (ResponseLimits, {"header_bytes": 0}, "response limit header_bytes must be"),
+        (ResponseLimits, {"json_depth": 0}, "response limit json_depth must be"),
         (ResponseLimits, {"header_bytes": 1.5}, "response limit header_bytes must be"),
         (ResponseLimits, {"json_depth": True}, "response limit json_depth must be"),
         (DeadlineHeader, {}, "deadline header's hosts must be host patterns"),
         (DeadlineHeader, {"hosts": 7}, "deadline header's hosts must be"),
         (DeadlineHeader, {"hosts": ("",)}, "deadline header's hosts must be"),
+        (DeadlineHeader, {"hosts": ("*", 7)}, "deadline header's hosts must be"),
         (DeadlineHeader, {"name": "a b", "hosts": ("*",)}, "deadline header's name must be"),
     ],
 )
@@ -314,6 +369,65 @@ def test_a_layers_setting_that_can_never_work_is_an_error_that_names_it(
 
 def test_one_host_is_as_good_as_a_list_of_one() -> None:
     assert DeadlineHeader(hosts="*.a.example") == DeadlineHeader(hosts=("*.a.example",))  # type: ignore[arg-type]
+
+
+def test_hosts_may_come_in_any_collection() -> None:
+    header = DeadlineHeader(hosts=iter(["*.a.example", "b.example"]))  # type: ignore[arg-type]
+
+    assert header.hosts == ("*.a.example", "b.example")
+    assert header.name == "X-Request-Timeout-Ms"
+
+
+@pytest.mark.parametrize(
+    ("cls", "settings", "told"),
+    [
+        (
+            Quota,
+            {"tokens": 13},
+            (
+                "quota transient must be at most the 13 tokens there are, not 14: "
+                "nothing would ever be retried (attempts=1 says so)"
+            ),
+        ),
+        (
+            Breaker,
+            {"failure_ratio": 2},
+            "breaker failure_ratio must be more than 0 and at most 1, not 2.0",
+        ),
+        (AdaptiveLimit, {"decrease": 1}, "limit decrease must be between 0 and 1, not 1.0"),
+        (AdaptiveLimit, {"decrease": "a"}, "limit decrease must be a number, not str"),
+        (ResponseLimits, {"headers": 101}, "response limit headers must be at most 100, not 101"),
+        (
+            DeadlineHeader,
+            {},
+            "deadline header's hosts must be host patterns such as '*.internal.example'",
+        ),
+        (
+            DeadlineHeader,
+            {"name": "a b", "hosts": ("*",)},
+            "deadline header's name must be the name of a header, not 'a b'",
+        ),
+        (Policy, {"scope": ""}, "scope must be a text that is not empty, or None"),
+        (
+            Policy,
+            {"retry_statuses": 503},
+            "retry_statuses must be a set of statuses from 400 to 599, not 503",
+        ),
+        (
+            Policy,
+            {"idempotency_header": ""},
+            "idempotency_header must be the name of a header, not ''",
+        ),
+        (Policy, {"limit": 7}, "limit must be a Limit, an AdaptiveLimit or None, not int"),
+    ],
+)
+def test_an_error_says_what_would_work_and_what_was_given(
+    cls: type, settings: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        cls(**settings)
+
+    assert str(raised.value) == told
 
 
 # The ceiling of a wait
@@ -410,7 +524,7 @@ def test_a_limit_in_a_mapping_is_known_by_what_it_says(limit: Any, made: Any) ->
         ({"limit": {"calls": 9, "start": 9}}, "the limit settings are those of one Limit or Adap"),
         ({"Attempts": 5}, "unknown policy setting 'Attempts'"),
         ({1: 2}, "unknown policy setting 1"),
-        ({1: 2, "x": 3}, "unknown policy setting "),
+        ({1: 2, "x": 3}, "unknown policy setting 1, 'x'; known: "),
     ],
 )
 def test_an_unknown_key_is_an_error_that_names_it_and_those_there_are(
@@ -418,6 +532,34 @@ def test_an_unknown_key_is_an_error_that_names_it_and_those_there_are(
 ) -> None:
     with pytest.raises(ConfigurationError, match=f"^{told}"):
         Policy.from_mapping(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            {"backoff": {"b": 1, "a": 2}},
+            "unknown backoff setting 'a', 'b'; known: base, throttled, cap",
+        ),
+        (
+            {"limit": {"calls": 9, "start": 9}},
+            "the limit settings are those of one Limit or AdaptiveLimit, not of several",
+        ),
+        ({"limit": True}, "limit must be a Limit, an AdaptiveLimit or None, not bool"),
+        ({"limit": "fixed"}, "limit must be a Limit, an AdaptiveLimit or None, not str"),
+        ({"breaker": "adaptive"}, "breaker must be a Breaker or None, not str"),
+        ({"quota": 500}, "quota must be a Quota or None, not int"),
+        ([("attempts", 5)], "a policy is made from a mapping of settings, not list"),
+        (None, "a policy is made from a mapping of settings, not NoneType"),
+    ],
+)
+def test_what_no_policy_is_made_of_is_an_error_that_says_what_one_is(
+    settings: Any, told: str
+) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        Policy.from_mapping(settings)
+
+    assert str(raised.value) == told
 
 
 @pytest.mark.parametrize(
@@ -488,10 +630,15 @@ def test_an_environment_without_settings_is_the_default_policy() -> None:
         ("LIMIT_CALLS", "32", Policy(limit=Limit(calls=32))),
         ("LIMIT_START", "10", Policy(limit=AdaptiveLimit(start=10))),
         ("SCOPE", "search", Policy(scope="search")),
+        ("SCOPE", " 5 ", Policy(scope="5")),
+        ("SCOPE", "none", Policy(scope=None)),
+        ("MAX_RETRY_AFTER", "5", Policy(max_retry_after=5.0)),
+        ("QUOTA_SUCCESS", "-0", Policy(quota=Quota(success=0))),
+        ("BREAKER_FAILURE_RATIO", "1", Policy(breaker=Breaker(failure_ratio=1.0))),
         ("RESPONSE_LIMITS_BODY", "none", Policy(response_limits=ResponseLimits(body=None))),
         (
             "DEADLINE_HEADER_HOSTS",
-            "*.a.example, b.example",
+            "*.a.example, , b.example,",
             Policy(deadline_header=DeadlineHeader(hosts=("*.a.example", "b.example"))),
         ),
     ],
@@ -540,6 +687,35 @@ def test_a_variable_that_cannot_be_used_is_an_error_that_names_it(
         Policy.from_env(environ=given_)
 
     assert "SLEEPWALKER_" in str(raised.value)
+
+
+def test_a_header_in_the_environment_has_a_name_and_hosts() -> None:
+    environ = {"BOOKS_DEADLINE_HEADER_NAME": "X-Left", "BOOKS_DEADLINE_HEADER_HOSTS": "*"}
+
+    made = Policy.from_env("BOOKS_", environ).deadline_header
+
+    assert made == DeadlineHeader(name="X-Left", hosts=("*",))
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"ATTEMPTS": "adaptive"}, "attempts must be a number or none"),
+        ({"RETRY_STATUSES": "500, 5xx"}, "retry_statuses must be a number or none"),
+        (
+            {"RETRY_STATUSES": "999999999"},
+            "retry_statuses must be a set of statuses from 400 to 599, not 999999999",
+        ),
+        ({"BREAKER": "none", "BREAKER_CALLS": "9"}, "BREAKER and BREAKER_* exclude each other"),
+        ({"BACKOFF_BAS": "5"}, "unknown backoff setting 'bas'; known: base, throttled, cap"),
+    ],
+)
+def test_an_error_says_which_variables_it_is_about(environ: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        Policy.from_env("BOOKS_", {f"BOOKS_{name}": text for name, text in environ.items()})
+
+    assert str(raised.value) == f"environment variables BOOKS_*: {told}"
+    assert raised.value.__suppress_context__
 
 
 @pytest.mark.parametrize("backoff", ["none", "5"])

@@ -265,7 +265,9 @@ def test_a_conflict_on_a_resend_with_a_key_is_throttling() -> None:
         "no conflict",
     ],
 )
-def test_any_other_conflict_and_any_other_4xx_is_an_answer(failure: Failure, request_: Repeatable) -> None:
+def test_any_other_conflict_and_any_other_4xx_is_an_answer(
+    failure: Failure, request_: Repeatable
+) -> None:
     assert decided(failure, request_).why == FINAL
     assert not is_throttling(failure, request_)
 
