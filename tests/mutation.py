@@ -50,7 +50,7 @@ PATIENCE: Final = 60
 """Seconds of waiting in one test, or of work in all."""
 WORKERS: Final = 2
 
-TESTS: Final = {"layers": ("composition",)}
+TESTS: Final = {"layers": ("composition",), "limiter": ("limiter", "adaptive_limit")}
 """The tests of a module, where they are not those of its name."""
 
 EQUIVALENT: Final = {
@@ -108,6 +108,19 @@ EQUIVALENT: Final = {
         "if not permit.held and permit in self._queue:",
         "not permit.held and permit in self._queue  →  permit in self._queue",
     ): "who has a place is not in the queue; this saves looking for it",
+    (
+        "policy",
+        '_TOKEN = frozenset("!#$%&\'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz'
+        'ABCDEFGHIJKLMNOPQRSTUVWXYZ")',
+        '"!#$%&\'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  →  '
+        '"XX!#$%&\'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"',
+    ): "X is one of them already",
+    (
+        "policy",
+        "return min(self.cap, base * 2.0 ** min(retry - 1, 60))",
+        "60  →  61",
+    ): "a bound against overflow, far beyond every cap",
+    ("policy", "return min(self.cap, base * 2.0 ** min(retry - 1, 60))", "60  →  59"): "the same",
     (
         "quota",
         "self._tokens += tokens if tokens < room else room",
