@@ -110,10 +110,14 @@ EQUIVALENT: Final = {
     ): "who has a place is not in the queue; this saves looking for it",
     (
         "policy",
-        '_TOKEN = frozenset("!#$%&\'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz'
-        'ABCDEFGHIJKLMNOPQRSTUVWXYZ")',
-        '"!#$%&\'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  →  '
-        '"XX!#$%&\'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"',
+        (
+            "_TOKEN = frozenset(\"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+            'ABCDEFGHIJKLMNOPQRSTUVWXYZ")'
+        ),
+        (
+            '"!#$%&\'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  →  '
+            '"XX!#$%&\'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"'
+        ),
     ): "X is one of them already",
     (
         "policy",
