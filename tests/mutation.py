@@ -126,6 +126,11 @@ EQUIVALENT: Final = {
     ): "a bound against overflow, far beyond every cap",
     ("policy", "return min(self.cap, base * 2.0 ** min(retry - 1, 60))", "60  →  59"): "the same",
     (
+        "policy",
+        "if whole is not None and name not in _FIELDS:",
+        "whole is not None and name not in _FIELDS  →  whole is not None",
+    ): "there is no setting yet whose name begins with that of a value of its own",
+    (
         "quota",
         "self._tokens += tokens if tokens < room else room",
         "tokens < room  →  tokens <= room",
