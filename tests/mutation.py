@@ -131,6 +131,16 @@ EQUIVALENT: Final = {
         "whole is not None and name not in _FIELDS  →  whole is not None",
     ): "there is no setting yet whose name begins with that of a value of its own",
     (
+        "policy",
+        "wrong = [s for s in statuses if isinstance(s, bool) or not isinstance(s, int)]",
+        "isinstance(s, bool) or not isinstance(s, int)  →  not isinstance(s, int)",
+    ): "True and False are 1 and 0, which are no statuses either",
+    (
+        "policy",
+        "return f\"{'an' if cls.__name__[0] in 'AEIO' else 'a'} {cls.__name__}\"",
+        "'AEIO'  →  'XXAEIO'",
+    ): "no class has a name that begins with X",
+    (
         "quota",
         "self._tokens += tokens if tokens < room else room",
         "tokens < room  →  tokens <= room",
