@@ -98,6 +98,16 @@ EQUIVALENT: Final = {
         "'sleepwalker_deadline'  →  'XXsleepwalker_deadline'",
     ): "a name that only a debugger shows",
     (
+        "hosts",
+        'Made = TypeVar("Made")',
+        "'Made'  →  'XXMade'",
+    ): "a name that only type checkers read",
+    (
+        "hosts",
+        "state = self._used.get(key) or self._alive.get(key)",
+        "self._used.get(key) or self._alive.get(key)  →  self._alive.get(key)",
+    ): "who was used last is alive; this finds it sooner",
+    (
         "layers",
         "def acquire(self, patience: float = 0.0) -> None:",
         "0.0  →  1.0",

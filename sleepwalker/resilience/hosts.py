@@ -105,7 +105,7 @@ def told_of(*made: Any) -> str:
     words = []
     for each in made:
         # Each says so in its own repr, behind its class's name.
-        told = repr(each)[1:-1].partition(" ")[2]
+        told = repr(each)[:-1].partition(" ")[2]
         kind = {RetryQuota: "quota ", CircuitBreaker: "breaker "}.get(type(each), "")
         words.append(f"{kind}{told}")
     return ", ".join(words)

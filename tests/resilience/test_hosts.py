@@ -22,7 +22,7 @@ from sleepwalker.resilience.limiter import ConcurrencyLimiter
 from sleepwalker.resilience.policy import AdaptiveLimit, Breaker, Limit, Policy, Quota
 from sleepwalker.resilience.quota import RetryQuota
 from tests.crew import Job, SteppedClock, at_once, wait_for
-from tests.resilience.turns import interrupted, meanwhile
+from tests.resilience.turns import MOMENT, interrupted, meanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -562,33 +562,74 @@ def test_threads_that_come_at_once_share_a_host_and_their_number_is_counted_once
     assert len(states) == 1
 
 
-class Yielding(Limit):
-    """Settings during whose hash another thread gets its turn, as it may in any Python."""
+class Turn:
+    """Another thread's, which comes once, in the middle of hashing a key: where that is Python."""
 
-    turn: Callable[[], object] | None = None
+    task: Callable[[], object] | None = None
+    taken: list[Job[object]]
+
+    @classmethod
+    def come(cls) -> None:
+        """Let the other begin its work, and end it unless a lock keeps it from that."""
+        task, cls.task = cls.task, None
+        if task is not None:
+            ended = threading.Event()
+
+            def work() -> object:
+                try:
+                    return task()
+                finally:
+                    ended.set()
+
+            cls.taken.append(Job(work))
+            ended.wait(MOMENT)
+
+
+class YieldingLimit(Limit):
+    """Settings during whose hash another thread gets its turn, as it may with any settings."""
 
     def __eq__(self, other: object) -> bool:
         """Each is its own."""
         return self is other
 
     def __hash__(self) -> int:
-        """Let the other go first, once."""
-        turn, Yielding.turn = Yielding.turn, None
-        if turn is not None:
-            turn()
+        """Let the other go first."""
+        Turn.come()
         return 1
 
 
-def test_trouble_is_told_of_while_another_thread_uses_the_host_with_other_settings() -> None:
+class YieldingName(str):
+    """A host's name that is no `str` of C's, with the same consequence."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        """Let the other go first."""
+        Turn.come()
+        return super().__hash__()
+
+
+@pytest.mark.parametrize(
+    ("host", "limit", "other"),
+    [
+        (API, YieldingLimit(calls=1), (API, Policy(limit=Limit(calls=7)))),
+        (YieldingName(API), Limit(calls=1), ("https://new.example", Policy())),
+    ],
+    ids=["with other settings", "to another host"],
+)
+def test_trouble_is_told_of_while_another_thread_comes(
+    host: str, limit: Limit, other: tuple[str, Policy], monkeypatch: pytest.MonkeyPatch
+) -> None:
     states = known()
-    safeguards = states.of(API, Policy(limit=Yielding(calls=1)))
+    states.of(OTHER, Policy())
+    safeguards = states.of(host, Policy(limit=limit))
     spend(safeguards)
     begun(safeguards)
 
-    Yielding.turn = lambda: Job(lambda: states.of(API, Policy(limit=Limit(calls=7)))).wait()
-    try:
-        told = states.troubled()
-    finally:
-        Yielding.turn = None
+    monkeypatch.setattr(Turn, "taken", [], raising=False)
+    monkeypatch.setattr(Turn, "task", lambda: states.of(*other))
+    told = states.troubled()
+    for job in Turn.taken:
+        job.result()
 
     assert told == [f"{API}: quota 486/500 tokens, 1/1 in flight"]
