@@ -151,11 +151,6 @@ EQUIVALENT: Final = {
         "'AEIO'  →  'XXAEIO'",
     ): "no class has a name that begins with X",
     (
-        "policy",
-        "if all(part.isdecimal() and len(part) < 9 for part in parts):",
-        "9  →  8",
-    ): "any length that no status has, and int() takes",
-    (
         "quota",
         "self._tokens += tokens if tokens < room else room",
         "tokens < room  →  tokens <= room",

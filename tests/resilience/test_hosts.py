@@ -197,6 +197,7 @@ def test_a_host_is_named_as_it_may_be_shown_with_its_scope(
     assert safeguards.limiter is not None
 
     assert safeguards.name == name
+    assert repr(safeguards).startswith(f"<Safeguards {name}: ")
     begun(safeguards)
     with pytest.raises(ConcurrencyLimitError) as limited:
         safeguards.limiter.permit().acquire()
@@ -340,6 +341,15 @@ def test_of_more_settings_for_a_host_those_used_last_are_remembered() -> None:
     assert shared(made[2], states.of(API, numbered(2))) == (True, True, True)
     assert shared(made[15], states.of(API, numbered(15))) == (True, True, True)
     assert shared(made[1], states.of(API, numbered(1))) == (False, False, False)
+
+
+def test_settings_that_are_used_are_remembered_however_many_others_there_are() -> None:
+    states = known()
+    limiter = states.of(API, Policy()).limiter
+
+    for number in range(200):
+        states.of(API, Policy(limit=Limit(calls=100 + number)))
+        assert states.of(API, Policy()).limiter is limiter
 
 
 def test_one_setting_more_forgets_one() -> None:
@@ -490,6 +500,16 @@ def test_trouble_is_told_of_for_each_of_a_hosts_settings_and_under_the_name_that
 
 
 # In a child made by fork
+
+
+def test_a_child_keeps_a_circuit_open() -> None:
+    states = known()
+    made = states.of(API, EASILY)
+    fail(made)
+
+    states._renew_in_child()  # noqa: SLF001 - as it is called in a child
+
+    assert made.told() == "quota 500/500 tokens, breaker open for 5.0 s, 0/1 in flight"
 
 
 def test_a_child_knows_what_its_parent_knew_with_nothing_under_way() -> None:

@@ -700,11 +700,23 @@ def test_a_header_in_the_environment_has_a_name_and_hosts() -> None:
 @pytest.mark.parametrize(
     ("environ", "told"),
     [
-        ({"ATTEMPTS": "adaptive"}, "attempts must be a number or none"),
-        ({"RETRY_STATUSES": "500, 5xx"}, "retry_statuses must be a number or none"),
+        ({"ATTEMPTS": "adaptive"}, "ATTEMPTS must be a number or none"),
+        ({"LIMIT": "adaptively"}, "LIMIT must be a number, adaptive or none"),
+        (
+            {"BACKOFF": "5"},
+            "BACKOFF must be none; its settings are variables of their own, BACKOFF_...",
+        ),
+        (
+            {"RETRY_STATUSES": "500, 5xx"},
+            "RETRY_STATUSES must be statuses, separated by commas",
+        ),
         (
             {"RETRY_STATUSES": "999999999"},
-            "retry_statuses must be a set of statuses from 400 to 599, not 999999999",
+            "RETRY_STATUSES must be statuses, separated by commas",
+        ),
+        (
+            {"RETRY_STATUSES": "99999999"},
+            "retry_statuses must be a set of statuses from 400 to 599, not frozenset({99999999})",
         ),
         ({"BREAKER": "none", "BREAKER_CALLS": "9"}, "BREAKER and BREAKER_* exclude each other"),
         ({"BACKOFF_BAS": "five"}, "unknown backoff setting 'bas'; known: base, throttled, cap"),
