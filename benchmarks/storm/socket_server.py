@@ -23,7 +23,7 @@ import time
 from typing import Final, Self
 
 HOST: Final = "127.0.0.1"
-PATH: Final = "/work"
+PATH: Final = "/tasks"
 _END: Final = b"\r\n\r\n"
 _PATIENCE: Final = 10.0
 

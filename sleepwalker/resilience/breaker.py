@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING
 from sleepwalker.exceptions import CircuitOpenError
 from sleepwalker.resilience.clock import SYSTEM
 from sleepwalker.resilience.layers import Result
+from sleepwalker.resilience.policy import Breaker, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sleepwalker.resilience.clock import Clock
-    from sleepwalker.resilience.policy import Breaker
 
 CLOSED = "closed"
 OPEN = "open"
@@ -57,6 +57,7 @@ class CircuitBreaker:
     :param clock: what time it is; `None`: the machine's
     :param random: gives numbers from 0 to 1, for the jitter; `None`: Python's own
     :param name: what is told of the host in errors
+    :raises ConfigurationError: for other settings
     """
 
     __slots__ = (
@@ -84,6 +85,7 @@ class CircuitBreaker:
         random: Callable[[], float] | None = None,
         name: str = "the host",
     ) -> None:
+        settings_of(settings, "CircuitBreaker", Breaker)
         self._settings, self._name = settings, name
         self._clock: Clock = SYSTEM if clock is None else clock
         self._random = _random.random if random is None else random

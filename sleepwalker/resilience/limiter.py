@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING
 
 from sleepwalker.exceptions import ConcurrencyLimitError
 from sleepwalker.resilience.layers import Result
-from sleepwalker.resilience.policy import AdaptiveLimit
+from sleepwalker.resilience.policy import AdaptiveLimit, Limit, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from sleepwalker.resilience.policy import Limit
 
 _OVERLOADED = frozenset({Result.TIMEOUT, Result.THROTTLED})
 _ANSWERED = frozenset({Result.SUCCESS, Result.REJECTED})
@@ -34,11 +32,13 @@ class ConcurrencyLimiter:
 
     :param settings: how many calls may be in flight
     :param name: what is told of the host in errors
+    :raises ConfigurationError: for other settings
     """
 
     __slots__ = ("_answered", "_in_flight", "_limit", "_lock", "_name", "_queue", "_settings")
 
     def __init__(self, settings: Limit | AdaptiveLimit, *, name: str = "the host") -> None:
+        settings_of(settings, "ConcurrencyLimiter", Limit, AdaptiveLimit)
         self._settings, self._name = settings, name
         self._limit = settings.start if isinstance(settings, AdaptiveLimit) else settings.calls
         self._answered = 0

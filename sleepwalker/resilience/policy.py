@@ -375,6 +375,19 @@ def _statuses(value: object) -> frozenset[int]:
     return checked
 
 
+def settings_of(value: Any, what: str, *classes: type) -> Any:
+    """Check that the settings that something is made with are such.
+
+    :param what: is made with them, for the message
+    :raises ConfigurationError: when they are not
+    """
+    if not isinstance(value, classes):
+        wanted = " or ".join(map(_with_article, classes))
+        msg = f"a {what} is made with {wanted}, not {type(value).__name__}"
+        raise ConfigurationError(msg)
+    return value
+
+
 def _with_article(cls: type) -> str:
     return f"{'an' if cls.__name__[0] in 'AEIO' else 'a'} {cls.__name__}"
 

@@ -11,21 +11,21 @@ Rules:
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sleepwalker.resilience.policy import Quota
+from sleepwalker.resilience.policy import Quota, settings_of
 
 
 class RetryQuota:
     """The ledger; threads may share it.
 
     :param settings: what there is, and what retries cost
+    :raises ConfigurationError: for other settings
     """
 
     __slots__ = ("_lock", "_tokens", "settings")
 
     def __init__(self, settings: Quota) -> None:
+        settings_of(settings, "RetryQuota", Quota)
         self.settings = settings
         self._tokens = settings.tokens
         # Re-entrant: a signal handler that makes a call may run in the middle of a locked section.
