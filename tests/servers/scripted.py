@@ -189,8 +189,9 @@ class ScriptedServer:
     def restart(self) -> None:
         """Stop and start again on the same port."""
         with self._lifecycle:
-            self._stop()
-            self._start()
+            self._stop(again=True)
+            if self._listener is None:
+                self._start()
 
     def close(self) -> None:
         """Stop for good; may be called again.
@@ -230,13 +231,16 @@ class ScriptedServer:
             self._starts += 1
             self._changed.notify_all()
 
-    def _stop(self) -> None:
+    def _stop(self, *, again: bool = False) -> None:
         if self._listener is None:
             return
         self._listener.close()
         self._listener = None
         with self._changed:
             channels, workers = set(self._channels), set(self._workers)
+        if again:
+            # Before the connections end: who sees that may connect again at once.
+            self._start()
         for channel in channels:
             channel.interrupt()
         # A worker that restarts the server can't wait for itself: the next stop does.
@@ -253,8 +257,9 @@ class ScriptedServer:
         # Not waiting: who holds the lock is stopping this server, and waits for this very thread.
         if self._lifecycle.acquire(blocking=False):
             try:
-                self._stop()
-                self._start()
+                self._stop(again=True)
+                if self._listener is None:
+                    self._start()
             finally:
                 self._lifecycle.release()
 
