@@ -18,12 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from sleepwalker.exceptions import CircuitOpenError, RefusedError
+from sleepwalker.exceptions import CircuitOpenError, ConfigurationError, RefusedError
 from sleepwalker.resilience import breaker as module
 from sleepwalker.resilience.breaker import CLOSED, HALF_OPEN, OPEN, STATES, CircuitBreaker
 from sleepwalker.resilience.clock import SYSTEM
 from sleepwalker.resilience.layers import Result
-from sleepwalker.resilience.policy import Breaker
+from sleepwalker.resilience.policy import Breaker, Policy
 from tests.crew import Job, SteppedClock, at_once, wait_for
 from tests.resilience.turns import at_point, interrupted, meanwhile
 
@@ -968,3 +968,10 @@ def test_in_a_total_outage_no_more_calls_go_than_it_takes_to_open(
     outcomes = [bench.call(result) for result in results]
 
     assert sum(each != REFUSED for each in outcomes) == min(len(results), calls)
+
+
+@pytest.mark.parametrize("settings", [None, 5, "adaptive", Policy()])
+def test_it_says_what_it_is_made_with(settings: Any) -> None:
+    told = f"^a CircuitBreaker is made with a Breaker, not {type(settings).__name__}$"
+    with pytest.raises(ConfigurationError, match=told):
+        CircuitBreaker(settings)

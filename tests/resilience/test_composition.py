@@ -17,12 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sleepwalker.exceptions import (
-    CircuitOpenError,
-    ConcurrencyLimitError,
-    ConfigurationError,
-    RefusedError,
-)
+from sleepwalker.exceptions import CircuitOpenError, ConcurrencyLimitError, RefusedError
 from sleepwalker.resilience import breaker as breaker_module
 from sleepwalker.resilience import limiter as limiter_module
 from sleepwalker.resilience.breaker import CLOSED, OPEN, CircuitBreaker
@@ -373,22 +368,3 @@ def test_a_result_has_the_word_for_it() -> None:
         "timeout",
         "unknown",
     ]
-
-
-# Made with what is none
-
-
-@pytest.mark.parametrize(
-    ("layer", "told"),
-    [
-        (RetryQuota, "a RetryQuota is made with a Quota, not "),
-        (CircuitBreaker, "a CircuitBreaker is made with a Breaker, not "),
-        (ConcurrencyLimiter, "a ConcurrencyLimiter is made with a Limit or an AdaptiveLimit, not "),
-    ],
-)
-@pytest.mark.parametrize("settings", [None, 5, "adaptive", Limit])
-def test_a_layer_says_what_it_is_made_with(
-    layer: Callable[[object], object], told: str, settings: object
-) -> None:
-    with pytest.raises(ConfigurationError, match=f"^{told}{type(settings).__name__}$"):
-        layer(settings)

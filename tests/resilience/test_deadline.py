@@ -140,6 +140,17 @@ def test_deadlines_on_different_clocks_are_compared_by_what_is_left(
 # The deadline of a block
 
 
+def test_a_deadline_says_what_sets_it(clock: SteppedClock) -> None:
+    own, none = Deadline.after(2.0, clock), Deadline.after(None, clock)
+    named = Deadline.after(2.0, clock, "a setting")
+
+    assert own.setting == none.setting == "deadline= or Policy(deadline=...)"
+    assert named.setting == "a setting"
+    assert Deadline.after(None, clock, "a setting").setting == "a setting"
+    with deadline(2.0) as block:
+        assert block.setting == "the sleepwalker.deadline(...) around it"
+
+
 def test_outside_of_any_block_there_is_no_deadline() -> None:
     assert ambient() is None
 

@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from sleepwalker.exceptions import ConcurrencyLimitError, RefusedError
+from sleepwalker.exceptions import ConcurrencyLimitError, ConfigurationError, RefusedError
 from sleepwalker.resilience import limiter as module
 from sleepwalker.resilience.layers import Result
 from sleepwalker.resilience.limiter import ConcurrencyLimiter, LimiterPermit
-from sleepwalker.resilience.policy import AdaptiveLimit, Limit
+from sleepwalker.resilience.policy import AdaptiveLimit, Limit, Policy
 from tests.crew import PATIENCE, Job, at_once, wait_for
 from tests.resilience.turns import at_point, interrupted, meanwhile
 
@@ -822,3 +822,10 @@ class Limiting(RuleBasedStateMachine):
 
 TestLimiting = Limiting.TestCase
 TestLimiting.settings = settings(max_examples=40, stateful_step_count=30)
+
+
+@pytest.mark.parametrize("settings", [None, 5, "adaptive", Policy()])
+def test_it_says_what_it_is_made_with(settings: Any) -> None:
+    told = "a ConcurrencyLimiter is made with a Limit or an AdaptiveLimit, not "
+    with pytest.raises(ConfigurationError, match=f"^{told}{type(settings).__name__}$"):
+        ConcurrencyLimiter(settings)

@@ -11,14 +11,15 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sleepwalker.exceptions import ConfigurationError
 from sleepwalker.resilience import quota as module
-from sleepwalker.resilience.policy import Quota
+from sleepwalker.resilience.policy import Policy, Quota
 from sleepwalker.resilience.quota import RetryQuota
 from tests.crew import Job, at_once
 from tests.resilience.turns import at_point, meanwhile
@@ -306,3 +307,10 @@ def test_a_child_keeps_the_tokens_and_does_not_wait_for_its_parents_threads() ->
     holder.result()
 
     assert (cost, quota.tokens) == (14, 86)
+
+
+@pytest.mark.parametrize("settings", [None, 5, "adaptive", Policy()])
+def test_it_says_what_it_is_made_with(settings: Any) -> None:
+    told = f"^a RetryQuota is made with a Quota, not {type(settings).__name__}$"
+    with pytest.raises(ConfigurationError, match=told):
+        RetryQuota(settings)
