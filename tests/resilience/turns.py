@@ -59,6 +59,8 @@ def at_point(
     def at_call(frame: FrameType, *_: Any) -> Any:
         if frame.f_code.co_filename not in files:
             return None
+        # In this order: from 3.12 on, the second is for a frame that is traced already.
+        frame.f_trace = at_instruction
         frame.f_trace_opcodes = True
         return at_instruction
 

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib3.exceptions import DecodeError, ReadTimeoutError
 from urllib3.response import ContentDecoder, MultiDecoder
 
+from sleepwalker.observability.redaction import causes
+
 from ._inflating import INFLATED, Stream, inflate
 from ._limits import TooMuch
 from ._pacing import TIMED_OUT
@@ -286,7 +288,13 @@ class Content:
 
     def _told(self, failure: Exception, outside: BaseException | None) -> BaseException:
         made = self._translate(failure, outside) if self._translate is not None else None
-        return failure if made is None else made
+        if made is None or made is failure:
+            return failure
+        for link in causes(failure, outside):
+            # From 3.13 on urllib3's lie in a cycle with the frames that they went through, and
+            # with those everything that was read.
+            link.__traceback__ = None
+        return made
 
     def _count(self, came: Any) -> None:
         limit = self._limit
