@@ -44,7 +44,8 @@ def is_deeper(body: bytes, most: int) -> bool:
             break
         brackets, depth = within, depth + 1
     steps = map(_STEPS.__getitem__, brackets)
-    return depth + max(itertools.accumulate(steps), default=0) > most
+    # From 0: where more is closed than was opened, what was taken off was as deep all the same.
+    return depth + max(itertools.accumulate(steps, initial=0)) > most
 
 
 def _brackets(body: bytes) -> bytes:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sleepwalker._nesting import is_deeper
@@ -47,6 +47,7 @@ def test_a_document_is_deeper_exactly_when_its_value_is(
 
 
 @given(text=st.text(alphabet='[]{}"\\,:a1 ', max_size=30), most=st.integers(1, 5))
+@example(text="[{]}}", most=1)
 def test_what_is_no_json_is_called_deep_wherever_json_would_go_deeper(text: str, most: int) -> None:
     if not is_deeper(text.encode(), most):
         assert reached(text) <= most
