@@ -975,3 +975,18 @@ def test_it_says_what_it_is_made_with(settings: Any) -> None:
     told = f"^a CircuitBreaker is made with a Breaker, not {type(settings).__name__}$"
     with pytest.raises(ConfigurationError, match=told):
         CircuitBreaker(settings)
+
+
+def test_a_permit_knows_that_the_breaker_has_changed_and_another_is_asked_anew() -> None:
+    breaker = CircuitBreaker(Breaker(calls=1))
+    first, second = breaker.permit(), breaker.permit()
+    first.acquire()
+    second.acquire()
+    assert not second.is_outdated
+
+    first.end(Result.FAILURE)
+
+    assert second.is_outdated
+    again = second.renewed()
+    with pytest.raises(CircuitOpenError):
+        again.acquire()
