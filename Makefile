@@ -32,7 +32,7 @@ demo: $(VENV)/ready-demo ## three misbehaving HTTPS hosts and a workload that su
 	@$(BIN)/sleepwalker demo $(ARGS)
 
 test: $(VENV)/ready-dev ## the test suite
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 faults: $(VENV)/ready-dev ## the fault matrix beside other clients; writes docs/fault-matrix.md
 	@$(BIN)/python -m tests.faults $(ARGS)
