@@ -20,6 +20,7 @@ SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 SPAN_CONNECT = "sleepwalker.connect"
 SPAN_HOOK = "sleepwalker.hook"
 SPAN_REQUEST = "sleepwalker.request"
+SPAN_FOLLOW = "sleepwalker.follow"
 
 ATTR_HOST = "sleepwalker.host"
 ATTR_AUTH = "sleepwalker.auth"
@@ -29,6 +30,10 @@ ATTR_OUTCOME = "sleepwalker.outcome"
 ATTR_ATTEMPTS = "sleepwalker.attempts"
 ATTR_WAITED = "sleepwalker.waited"
 ATTR_LOOKUP = "sleepwalker.lookup"
+ATTR_RELATION = "sleepwalker.link.relation"
+ATTR_SOURCE_HOST = "sleepwalker.link.source_host"
+ATTR_TARGET_HOST = "sleepwalker.link.target_host"
+ATTR_CROSS_HOST = "sleepwalker.link.cross_host"
 
 ATTR_METHOD = "http.request.method"
 ATTR_METHOD_ORIGINAL = "http.request.method_original"
@@ -51,12 +56,14 @@ RETRY_WAIT = "sleepwalker_retry_wait_seconds_total"
 RETRY_QUOTA = "sleepwalker_retry_quota_tokens"
 BREAKER_STATE = "sleepwalker_breaker_state"
 IN_FLIGHT = "sleepwalker_requests_in_flight"
+POOL_CONNECTIONS = "sleepwalker_pool_connections"
 POOLS = "sleepwalker_pools"
 POOL_LOOKUPS = "sleepwalker_pool_lookups_total"
 POOL_WAIT = "sleepwalker_pool_wait_seconds"
 POOL_EVICTIONS = "sleepwalker_pool_evictions_total"
 HOOK_DURATION = "sleepwalker_hook_duration_seconds"
 CONNECT_FAILURES = "sleepwalker_connect_failures_total"
+LINK_FOLLOWS = "sleepwalker_link_follows_total"
 LABEL_OVERFLOW = "sleepwalker_label_overflow_total"
 TELEMETRY_ERRORS = "sleepwalker_telemetry_errors_total"
 
@@ -70,6 +77,16 @@ LABEL_ERROR_TYPE = "error_type"
 LABEL_REASON = "reason"
 LABEL_RESULT = "result"
 LABEL_HOOK = "hook"
+LABEL_STATE = "state"
+LABEL_CROSS_HOST = "cross_host"
+
+CLIENT_DURATION = "http.client.request.duration"
+"""The standard histogram of wire attempts, through OpenTelemetry's metrics API."""
+CLIENT_DURATION_BUCKETS = (
+    *(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75),
+    *(1.0, 2.5, 5.0, 7.5, 10.0),
+)
+"""Seconds: its bucket boundaries, as the semantic conventions advise."""
 
 TIME_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Seconds: the default buckets of every histogram."""
@@ -92,6 +109,9 @@ REQUEST_OUTCOMES = ("success", "error", "exhausted", "refused", "timeout", "canc
 RETRY_REASONS = ("timeout", "connect", "protocol", "status", "throttled", "auth")
 BREAKER_STATES = ("closed", "half-open", "open")
 """What a circuit breaker can be: 0, 1 and 2 in its metric."""
+CONNECTION_STATES = ("active", "idle")
+CROSS_HOST = ("true", "false")
+FOLLOW_OUTCOMES = ("success", "error", "refused", "timeout", "cancelled")
 LOOKUP_RESULTS = ("hit", "miss", "coalesced")
 EVICTION_REASONS = ("idle", "max_pools", "reset", "replaced", "closed")
 HOOK_OUTCOMES = ("connected", "declined", "failed", "timeout")
@@ -158,6 +178,7 @@ EVENT_ESTABLISHED = "connection.established"
 EVENT_CONNECT_FAILED = "connection.failed"
 EVENT_HOOK_FAILED = "hook.attempt.failed"
 EVENT_EVICTED = "pool.evicted"
+EVENT_LINK_CROSS_HOST = "link.cross_host"
 EVENT_RESET = "manager.reset"
 EVENT_CLOSE_FAILED = "pool.close_failed"
 
