@@ -16,7 +16,7 @@ import os
 import threading
 import types
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
 from numbers import Real
@@ -40,7 +40,7 @@ from sleepwalker.resilience import deadline as _deadline
 from sleepwalker.resilience.clock import SYSTEM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
     import requests
 
@@ -642,6 +642,17 @@ def _host_and_port(text: str) -> tuple[str, str | None]:
         return (f"{host}]" if closing else ""), port.removeprefix(":") or None
     host, colon, port = text.partition(":")
     return host, port if colon else None
+
+
+def host_patterns(setting: str, patterns: Any) -> tuple[HostPattern, ...]:
+    """The hosts that a setting names.
+
+    :raises ConfigurationError: for what is no list, or a pattern that can't be understood
+    """
+    if isinstance(patterns, str | bytes) or not isinstance(patterns, Iterable):
+        msg = f"{setting} must be a list of host patterns, such as ['*.example.com']"
+        raise ConfigurationError(msg)
+    return tuple(map(HostPattern, patterns))
 
 
 class Credentials:

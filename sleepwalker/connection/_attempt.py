@@ -34,6 +34,7 @@ class Attempt:
     """
 
     __slots__ = (
+        "_address",
         "_clock",
         "_hop",
         "_span",
@@ -75,17 +76,23 @@ class Attempt:
         :param name: the caller's URL template, if it is for this hop
         """
         hop, tracing = self._hop, self._telemetry.tracing
+        scheme, host, port = hop.origin
+        self._address = host.strip("[]")
         self._span = tracing.start_attempt(
             call,
             method=hop.method,
             url=url,
-            server=(hop.origin.host.strip("[]"), hop.origin.port),
+            server=(self._address, port),
             name=name,
             resend=self.number - 1,
         )
         # A caller's own is never replaced.
         if "traceparent" not in hop.prepared.headers:
-            tracing.inject(self._span, self.request.headers)
+            tracing.inject(
+                self._span,
+                self.request.headers,
+                with_baggage=self._telemetry.takes_baggage(scheme, host, port),
+            )
 
     def end(self, error_type: str) -> None:
         """End the span, and tell of the attempt.
@@ -103,7 +110,8 @@ class Attempt:
         version = HTTP_VERSIONS.get(getattr(getattr(response, "raw", None), "version", None) or 0)
         if version is not None:
             attributes[names.ATTR_PROTOCOL_VERSION] = version
-        self._telemetry.tracing.end(self._span, attributes, error=failed)
+        tracing = self._telemetry.tracing
+        tracing.end(self._span, attributes, error=failed)
         self._telemetry.record(
             events.AttemptFinished(
                 hop.pool,
@@ -112,5 +120,9 @@ class Attempt:
                 self._clock.monotonic() - self._started,
                 status,
                 error_type,
+                self._address,
+                hop.origin.port,
+                version,
+                tracing.point_of(self._span),
             )
         )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import requests
 
+    from ._wire import Watch
+
 BLOCK = 64 * 1024
 """Bytes: how much of a file is read at once."""
 
@@ -80,20 +82,18 @@ def _is_in_memory(source: object) -> bool:
     return True
 
 
-def as_announced(
-    body: Any, headers: Mapping[str, Any] | None, failed: Callable[[Exception], None] | None
-) -> Any:
+def as_announced(body: Any, headers: Mapping[str, Any] | None, watch: Watch | None) -> Any:
     """A body for the wire: what it was, held to its `Content-Length` where that can be wrong.
 
-    :param failed: told what reading it raises
+    :param watch: told what reading it raises, and that it is the caller's code that is run
     """
     if body is None or isinstance(body, bytes | str):
         return body
     text = str((headers or {}).get("Content-Length", ""))
     announced = int(text) if text.isascii() and text.isdecimal() else None
     if hasattr(body, "read"):
-        return _Announced(_blocks(body), announced, failed)
-    return body if announced is None else _Announced(_items(body), announced, failed)
+        return _Announced(_blocks(body), announced, watch)
+    return body if announced is None else _Announced(_items(body), announced, watch)
 
 
 def _blocks(file: Any) -> Iterator[Any]:
@@ -121,19 +121,17 @@ class _Announced:
     too long never looks complete either.
     """
 
-    def __init__(
-        self, parts: Iterator[Any], length: int | None, failed: Callable[[Exception], None] | None
-    ) -> None:
-        self._parts = parts
+    def __init__(self, parts: Iterator[Any], length: int | None, watch: Watch | None) -> None:
+        self._parts = parts if watch is None else _aside(parts, watch)
         self._length = length
-        self._failed = failed
+        self._watch = watch
 
     def __iter__(self) -> Iterator[Any]:
         try:
             yield from self._counted() if self._length is not None else map(_as_bytes, self._parts)
         except Exception as error:
-            if self._failed is not None:
-                self._failed(error)
+            if self._watch is not None:
+                self._watch.body_failed(error)
             raise
 
     def _counted(self) -> Iterator[Any]:
@@ -158,6 +156,17 @@ class _Announced:
             raise ConfigurationError(msg)
         if last is not None:
             yield last
+
+
+def _aside(parts: Iterator[Any], watch: Watch) -> Iterator[Any]:
+    """The same parts, each made aside of what is done on the wire."""
+    while True:
+        with watch.aside():
+            try:
+                part = next(parts)
+            except StopIteration:
+                return
+        yield part
 
 
 def _as_bytes(part: Any) -> Any:

@@ -21,6 +21,7 @@ Rules:
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import requests
@@ -62,6 +63,7 @@ from sleepwalker.resilience.retry_after import retry_after
 from . import _callers, _deadline_header, _headers, _wire
 from ._admission import Admission, NotAdmitted, result_of
 from ._attempt import Attempt
+from ._document import note_document
 from ._errors import translate
 from ._late import Late, Secrets
 from ._preparing import prepared
@@ -71,10 +73,11 @@ from ._retrying import retried
 from ._timeouts import Timeout, Timeouts, deadline_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from opentelemetry.trace import Span
 
+    from sleepwalker.observability.open_connections import OpenConnection
     from sleepwalker.resilience.clock import Clock
     from sleepwalker.resilience.hosts import Safeguards
     from sleepwalker.resilience.policy import Policy, ResponseLimits
@@ -145,6 +148,8 @@ class Call:
     """The same of the last retry that was made."""
     _failed_before: Outcome | None = None
     """How the attempt ended after which the one under way is made."""
+    _replaying = False
+    """Whether a hook of the auth is sending the request once more."""
     _kept: requests.Response | None = None
     """The answer in it, as long as it may have to stand."""
 
@@ -250,11 +255,12 @@ class Call:
                     if self._options.stream:
                         self._hand_over(response)
                     conn.response = response
+                    note_document(response, self._tracing.context_of(self._span))
                     self._release_stream()
                     if error is None:
                         result = finish(self, response)
             except SleepwalkerException as raised:
-                error, outcome = self._with_context(raised), _outcome_of(raised)
+                error, outcome = self._with_context(raised), outcome_of(raised)
             except Exception:
                 # Not ours: an error of the user's own callbacks.
                 outcome = "error"
@@ -309,7 +315,7 @@ class Call:
             return response, self._status_error(response, last.failure, why), outcome
         assert error is not None  # noqa: S101 - an outcome is one or the other
         _note(error, why)
-        return None, self._with_context(error), "exhausted" if exhausted else _outcome_of(error)
+        return None, self._with_context(error), "exhausted" if exhausted else outcome_of(error)
 
     def _with_context(self, error: SleepwalkerException) -> SleepwalkerException:
         """The error with what the call knows: request, attempts, elapsed."""
@@ -473,13 +479,17 @@ class Call:
         attempt = self._begin_attempt(request)
         response, error = None, None
         try:
-            with _wire.watching(self):
-                response = hop.session.send(
-                    request,
-                    timeout=(attempt.timeouts.connect, attempt.timeouts.read),
-                    allow_redirects=False,
-                    **{**hop.settings, "stream": self._options.stream},
-                )
+            token = self._tracing.suppress()
+            try:
+                with _wire.watching(self):
+                    response = hop.session.send(
+                        request,
+                        timeout=(attempt.timeouts.connect, attempt.timeouts.read),
+                        allow_redirects=False,
+                        **{**hop.settings, "stream": self._options.stream},
+                    )
+            finally:
+                self._tracing.leave(token)
         except _StopReplay as stopped:
             response, error = self._whole(stopped.answer)
         except Exception as raised:
@@ -581,6 +591,7 @@ class Call:
                 header, self._deadline, hop, request, self._arguments.get("headers")
             )
         self._attempts += 1
+        self._replaying = False
         attempt = self._attempt = Attempt(
             hop,
             request,
@@ -625,12 +636,15 @@ class Call:
         """A response hook of which it is known what its `raise_for_status` was about."""
 
         def called(response: Any, *args: Any, **kwargs: Any) -> Any:
+            token = self._tracing.lift()
             try:
                 return hook(response, *args, **kwargs)
             except Exception as error:
                 if _callers.says_status_of(error, response):
                     self._answered = response
                 raise
+            finally:
+                self._tracing.leave(token)
 
         return called
 
@@ -771,6 +785,9 @@ class Call:
         self._refuse_if_late("before the replay")
         self._hop.body.rewind()
         replay = self._begin_attempt(request)
+        # Until the hook of the auth that sends it has ended, which lifts it.
+        self._tracing.suppress()
+        self._replaying = True
         return (replay.timeouts.connect, replay.timeouts.read)
 
     @property
@@ -796,6 +813,9 @@ class Call:
         limits = self._policy.response_limits
         limit = None if limits is None or self._options.stream else limits.body
         response.raw = _wire.bounded(response.raw, limit, self.pace)
+        if self._replaying:
+            self._replaying = False
+            self._tracing.lift()
         if response.status_code < 400:
             # Of an error's body it is this call that reads some.
             self._release_stream()
@@ -804,6 +824,19 @@ class Call:
         """A streamed body is under the deadline that the call itself gave, and under no other."""
         if self._options.stream and self._options.deadline is None and self._attempt is not None:
             self._attempt.timeouts.release()
+
+    def opened(self) -> OpenConnection | None:
+        """A connection was opened for the exchange under way."""
+        return self._telemetry.opened(self._hop.pool)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """While code of the caller's runs within the exchange: what it does is its own."""
+        token = self._tracing.lift()
+        try:
+            yield
+        finally:
+            self._tracing.leave(token)
 
     def body_failed(self, error: Exception) -> None:
         """What the caller's own body raised."""
@@ -1034,7 +1067,8 @@ def _note(error: SleepwalkerException, why: str) -> None:
         error.add_note(_NOTES[why])
 
 
-def _outcome_of(error: SleepwalkerException) -> str:
+def outcome_of(error: Exception) -> str:
+    """The outcome of a call that ended with an error, retries aside."""
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, RefusedError | ConfigurationError | URLError):

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     import requests
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
     from prometheus_client import CollectorRegistry
 
@@ -88,6 +89,10 @@ class Connection:
     :param random: gives numbers from 0 to 1 for the backoff's jitter (for tests)
     :param registry: where metrics go: `None`: the default registry; `False`: nowhere
     :param tracer_provider: makes spans: `None`: the global one; `False`: no spans
+    :param meter_provider: takes the standard `http.client.request.duration`: `None`:
+        OpenTelemetry's global one; `False`: it isn't recorded
+    :param baggage_hosts: patterns of hosts, as those of `DirectHook`, that OpenTelemetry's baggage
+        is sent to; it is sent to no other
     :param logger: a structlog or stdlib logger: `None`: the application's; `False`: no logs
     :param observers: further instruments
     :param redaction: what is secret beside what always is
@@ -117,7 +122,9 @@ class Connection:
         random: Callable[[], float] | None = None,
         registry: CollectorRegistry | Literal[False] | None = None,
         tracer_provider: TracerProvider | Literal[False] | None = None,
+        meter_provider: MeterProvider | Literal[False] | None = None,
         logger: Any = None,
+        baggage_hosts: Iterable[str] = (),
         observers: Iterable[Instrument] = (),
         redaction: Redaction | None = None,
     ) -> None:
@@ -148,7 +155,9 @@ class Connection:
         self._given_instruments = (
             registry is not None
             or tracer_provider is not None
+            or meter_provider is not None
             or logger is not None
+            or bool(baggage_hosts)
             or bool(observers)
             or redaction is not None
         )
@@ -157,7 +166,9 @@ class Connection:
             self._chosen_telemetry = _telemetry.Telemetry(
                 registry=registry,
                 tracer_provider=tracer_provider,
+                meter_provider=meter_provider,
                 logger=logger,
+                baggage_hosts=_auth.host_patterns("baggage_hosts", baggage_hosts),
                 observers=observers,
                 redaction=redaction,
                 clock=self._clock,
@@ -518,7 +529,7 @@ class Connection:
         chosen = self._chosen_telemetry
         if chosen is None:
             chosen = self._chosen_telemetry = _telemetry.default(SYSTEM)
-        return chosen
+        return chosen.heard
 
     @property
     def _redaction(self) -> Redaction:
@@ -560,7 +571,7 @@ class Connection:
         self._inherited_policy = policy
         self._chosen_states, self._guarded = states, None
         if not self._given_instruments:
-            self._chosen_telemetry = telemetry
+            self._chosen_telemetry = telemetry.own
             self._pool_name = pool
 
     # --- being used, and closing -------------------------------------------------------------

@@ -49,12 +49,16 @@ from ._connection import (
     checked_random,
     is_ours,
 )
+from ._following import Following
 from ._pools import Entry, Hashed, Naming, PoolKey, Pools, View
 from ._timeouts import deadline_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
+    import requests
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import SpanContext, TracerProvider
     from prometheus_client import CollectorRegistry
 
@@ -116,6 +120,10 @@ class ConnectionManager:
         in flight like any other; 0: no limit
     :param registry: where metrics go: `None`: prometheus-client's default; `False`: nowhere
     :param tracer_provider: makes spans: `None`: OpenTelemetry's global one; `False`: no spans
+    :param meter_provider: takes the standard `http.client.request.duration`: `None`:
+        OpenTelemetry's global one; `False`: it isn't recorded
+    :param baggage_hosts: patterns of hosts, as those of `DirectHook`, that OpenTelemetry's baggage
+        is sent to; it is sent to no other
     :param logger: a structlog or stdlib logger: `None`: the application's; `False`: no logs
     :param observers: further instruments
     :param redaction: what is secret beside what always is
@@ -138,7 +146,9 @@ class ConnectionManager:
         max_pools: int = 10_000,
         registry: CollectorRegistry | Literal[False] | None = None,
         tracer_provider: TracerProvider | Literal[False] | None = None,
+        meter_provider: MeterProvider | Literal[False] | None = None,
         logger: Any = None,
+        baggage_hosts: Iterable[str] = (),
         observers: Iterable[Instrument] = (),
         redaction: Redaction | None = None,
         buckets: Sequence[float] | None = None,
@@ -157,10 +167,12 @@ class ConnectionManager:
         self._max_pools = max_pools
         self._clock: Clock = checked_clock(clock)
         self._random = checked_random(random)
-        self._telemetry = _telemetry.Telemetry(
+        self._own_telemetry = _telemetry.Telemetry(
             registry=registry,
             tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
             logger=logger,
+            baggage_hosts=_auth.host_patterns("baggage_hosts", baggage_hosts),
             observers=observers,
             redaction=redaction,
             buckets=buckets,
@@ -283,6 +295,40 @@ class ConnectionManager:
             self._dirty.append(entry)
         entry.touched = now
         return entry.conn
+
+    def following(
+        self,
+        relation: str,
+        target: str,
+        auth: Any = None,
+        *,
+        source: str | requests.Response,
+        host: Any = None,
+    ) -> AbstractContextManager[Any]:
+        """Follow a link by hand: a context manager that finds the connection it leads to.
+
+        ::
+
+            with manager.following("author", url, auth, source=response) as conn:
+                author = conn.json_request("GET", url)
+
+        What is done in the block is told as the following of the link, with a span of its own and
+        its outcome. Nothing is sent to the target but what the block sends: no credential goes
+        along with a link.
+
+        :param relation: what the target is to the document with the link
+        :param target: the absolute URL that the link leads to
+        :param auth: who we are to the target, as in `find`
+        :param source: the response with the document that has the link, to whose span the new one
+            is linked; or its URL
+        :param host: as in `find`; `None`: the target's origin
+        :raises URLError: when the source or the target is no absolute http or https URL
+        :raises ConfigurationError: for a relation or source that is none
+        :raises SleepwalkerException: as `find`, on entering the block
+        """
+        return Following(
+            self, self._telemetry, relation, target, source=source, host=host, auth=auth
+        ).run()
 
     def _hit(self, entry: Entry, *, told: bool = False) -> Any:
         """A find that found.
@@ -860,6 +906,10 @@ class ConnectionManager:
         return expired
 
     # --- small things ------------------------------------------------------------------------
+
+    @property
+    def _telemetry(self) -> _telemetry.Telemetry:
+        return self._own_telemetry.heard
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

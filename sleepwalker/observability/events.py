@@ -26,6 +26,15 @@ class Pool(NamedTuple):
         return f"<Pool {self.host} {self.auth}>"
 
 
+class TracePoint(NamedTuple):
+    """Where in which trace something happened, as logs and exemplars write it."""
+
+    trace_id: str
+    """32 hexadecimal digits."""
+    span_id: str
+    """16 hexadecimal digits."""
+
+
 class RequestStarted(NamedTuple):
     """A logical call begins."""
 
@@ -45,6 +54,13 @@ class AttemptFinished(NamedTuple):
     status: int | None
     error_type: str
     """``none`` when the server answered."""
+    address: str = ""
+    """The host that it was sent to, without scheme and port."""
+    port: int | None = None
+    protocol: str | None = None
+    """The version of HTTP, such as ``1.1``, if there was an answer."""
+    trace: TracePoint | None = None
+    """Its span, if that is sampled."""
 
 
 class RetryScheduled(NamedTuple):
@@ -185,6 +201,20 @@ class ManagerReset(NamedTuple):
     failed: int
 
 
+class LinkFollowed(NamedTuple):
+    """A link from one document to the next was followed."""
+
+    pool: Pool
+    """That of the target."""
+    relation: str
+    cross_host: bool
+    """Whether the target is at another origin than the document with the link."""
+    outcome: str
+    duration: float
+    """Seconds, finding the connection and what was done with it included."""
+    error_type: str
+
+
 class PlaintextAuth(NamedTuple):
     """A connection sends a custom auth over plain http (told once for each connection)."""
 
@@ -214,6 +244,7 @@ Event = (
     | PoolEvicted
     | CloseFailed
     | ManagerReset
+    | LinkFollowed
     | PlaintextAuth
     | EventLoopBlocked
 )

@@ -69,6 +69,7 @@ class Logs:
             events.PoolEvicted: self._evicted,
             events.CloseFailed: self._close_failed,
             events.ManagerReset: self._reset,
+            events.LinkFollowed: self._link_followed,
             events.PlaintextAuth: self._plaintext_auth,
             events.EventLoopBlocked: self._event_loop_blocked,
         }
@@ -228,6 +229,19 @@ class Logs:
 
     def _reset(self, event: events.ManagerReset) -> None:
         self._log("info", names.EVENT_RESET, None, **event._asdict())
+
+    def _link_followed(self, event: events.LinkFollowed) -> None:
+        if event.cross_host:
+            failed = event.outcome != "success"
+            self._log(
+                "info" if failed else "debug",
+                names.EVENT_LINK_CROSS_HOST,
+                event.pool,
+                relation=event.relation,
+                outcome=event.outcome,
+                duration=round(event.duration, 6),
+                **({"error_type": event.error_type} if failed else {}),
+            )
 
     def _plaintext_auth(self, event: events.PlaintextAuth) -> None:
         self._log("warning", names.EVENT_PLAINTEXT_AUTH, event.pool)

@@ -27,6 +27,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from sleepwalker.exceptions import ConfigurationError
 from sleepwalker.observability import events, names
 from sleepwalker.observability.labels import LabelSpace
+from sleepwalker.observability.open_connections import OpenConnections
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from sleepwalker.observability.events import Event
 
 _POOL = (names.LABEL_HOST, names.LABEL_AUTH)
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable by which prometheus-client counts in files, for several processes."""
 
 
 class Metrics:
@@ -53,6 +56,8 @@ class Metrics:
         self._children: dict[tuple[object, ...], Any] = {}
         self._overflow_published = 0
         self._held = 0
+        self.connections = OpenConnections()
+        self._prefork = MULTIPROCESS in os.environ
 
         self._families: list[Counter | Gauge | Histogram] = []
 
@@ -113,6 +118,9 @@ class Metrics:
             mode="livemax",
         )
         self._in_flight = gauge(names.IN_FLIGHT, "Logical calls under way.", *_POOL)
+        self._connections = gauge(
+            names.POOL_CONNECTIONS, "Connections that are open.", *_POOL, names.LABEL_STATE
+        )
         self._pools = gauge(names.POOLS, "Pools that managers hold.")
         self._lookups = counter(names.POOL_LOOKUPS, "Finds.", *_POOL, names.LABEL_RESULT)
         self._wait = histogram(
@@ -134,6 +142,13 @@ class Metrics:
             *_POOL,
             names.LABEL_ERROR_TYPE,
         )
+        self._link_follows = counter(
+            names.LINK_FOLLOWS,
+            "Links that were followed from one document to another.",
+            *_POOL,
+            names.LABEL_CROSS_HOST,
+            names.LABEL_OUTCOME,
+        )
         self._overflow = counter(
             names.LABEL_OVERFLOW, "Pools that share the series _other, beyond the labelled ones."
         )
@@ -153,6 +168,7 @@ class Metrics:
             events.ConnectionFailed: self._connection_failed,
             events.PoolsChanged: self._pools_changed,
             events.PoolEvicted: self._pool_evicted,
+            events.LinkFollowed: self._link_followed,
         }
         if registry is not None:
             registry.register(self)
@@ -197,6 +213,7 @@ class Metrics:
         collected: list[Metric] = []
 
         def collect() -> None:
+            self._publish_connections()
             collected.extend(metric for family in self._families for metric in family.collect())
 
         self._count(collect)
@@ -223,6 +240,9 @@ class Metrics:
                     self._waiting.popleft()()
                 if self.labels.overflowed != self._overflow_published:
                     self._publish_overflow()
+                # A scrape does so too; but in prefork it reads files, and asks nobody.
+                if self._prefork or self.connections.much:
+                    self._publish_connections()
             finally:
                 self._counting = False
 
@@ -244,7 +264,8 @@ class Metrics:
         self._waiting.clear()
         self._counting = False
         self._under_way.clear()
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        had_connections = self.connections.forget()
+        if MULTIPROCESS in os.environ:
             # Each process has a file of its own, where the pools that we have inherited are to be
             # counted too, or closing them would count below nothing. But not yet: children that
             # count nothing need no file, and prometheus-client's lock may be held by no one.
@@ -255,6 +276,8 @@ class Metrics:
             for (family, *_), child in self._children.items():
                 if family is self._in_flight:
                     child.set(0)
+            for series in had_connections:
+                self._tell_connections(series, 0, 0)
         self.labels.renew_lock()
 
     def _child(self, family: Any, series: tuple[str, str], *values: str) -> Any:
@@ -276,17 +299,21 @@ class Metrics:
     def _request_finished(self, event: events.RequestFinished) -> None:
         series = event.pool.series
         self._set_in_flight(series, -1)
-        self._child(self._request_duration, series, _method(event.method), event.outcome).observe(
-            event.duration
-        )
+        self._child(
+            self._request_duration, series, names.known_method(event.method), event.outcome
+        ).observe(event.duration)
 
     def _attempt_finished(self, event: events.AttemptFinished) -> None:
-        series, method = event.pool.series, _method(event.method)
+        series, method = event.pool.series, names.known_method(event.method)
         status = event.status
         status_class = f"{status // 100}xx" if status is not None else "none"
         if status_class not in names.STATUS_CLASSES:
             status_class = "none"
-        self._child(self._attempt_duration, series, method, status_class).observe(event.duration)
+        # Files have no place for exemplars.
+        trace = None if self._prefork or event.trace is None else event.trace._asdict()
+        self._child(self._attempt_duration, series, method, status_class).observe(
+            event.duration, trace
+        )
         code = str(status) if status_class != "none" else "none"
         self._child(self._attempts, series, method, code, event.error_type).inc()
 
@@ -322,6 +349,18 @@ class Metrics:
     def _tell_pools(self) -> None:
         self._pools.set(self._held)
 
+    def _publish_connections(self) -> None:
+        for series, (active, idle) in self.connections.add_up():
+            self._tell_connections(series, active, idle)
+
+    def _tell_connections(self, series: tuple[str, str], active: int, idle: int) -> None:
+        for state, count in zip(names.CONNECTION_STATES, (active, idle), strict=True):
+            self._child(self._connections, series, state).set(count)
+
+    def _link_followed(self, event: events.LinkFollowed) -> None:
+        cross_host = names.CROSS_HOST[not event.cross_host]
+        self._child(self._link_follows, event.pool.series, cross_host, event.outcome).inc()
+
     def _publish_overflow(self) -> None:
         new = self.labels.overflowed - self._overflow_published
         self._overflow.inc(new)
@@ -345,10 +384,6 @@ def _are_buckets(buckets: object) -> bool:
         return False
     # Infinity may be the last, as in prometheus-client's own, but not the only one.
     return all(map(math.isfinite, numbers[:-1] or numbers))
-
-
-def _method(method: str) -> str:
-    return method if method in names.METHODS else names.OTHER_METHOD
 
 
 _making = threading.RLock()

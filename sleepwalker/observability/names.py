@@ -186,6 +186,11 @@ LOG_EVENTS = frozenset(v for k, v in list(globals().items()) if k.startswith("EV
 """Every name of a log event."""
 
 
+def known_method(method: str) -> str:
+    """An HTTP method as telemetry shows it: of a closed set."""
+    return method if method in METHODS else OTHER_METHOD
+
+
 def error_type_of(error: BaseException) -> str:
     """The closed-set `error_type` of any exception."""
     try:

@@ -3,8 +3,10 @@
 Rules:
 
 1. An instrument that fails never fails a request; it is counted.
-2. `None` takes the default (global tracer provider, default registry, the application's logging),
-   `False` switches an instrument off.
+2. `None` takes the default (global tracer and meter provider, default registry, the application's
+   logging), `False` switches an instrument off.
+3. Within the requests of an exporter nothing is told (`suppression`), but that the state of what
+   outlives them has changed.
 """
 
 from __future__ import annotations
@@ -15,26 +17,37 @@ import weakref
 from collections.abc import Iterable
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from opentelemetry.trace import NoOpTracerProvider
 
 from sleepwalker.exceptions import ConfigurationError
+from sleepwalker.observability import events, suppression
 from sleepwalker.observability import redaction as _redaction
 from sleepwalker.observability.labels import LabelSpace
 from sleepwalker.observability.logs import Logs
 from sleepwalker.observability.metrics import Metrics
-from sleepwalker.observability.tracing import Tracing
+from sleepwalker.observability.standard import StandardMetrics
+from sleepwalker.observability.tracing import SilentTracing, Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
     from prometheus_client import CollectorRegistry
 
     from sleepwalker.observability.events import Event, Instrument, Pool
     from sleepwalker.observability.logs import Monotonic
+    from sleepwalker.observability.open_connections import OpenConnection
     from sleepwalker.observability.redaction import Redaction
+
+
+class Hosts(Protocol):
+    """Hosts that a setting is for."""
+
+    def matches(self, scheme: str, host: str, port: int) -> bool:
+        """Whether an origin is one of them."""
 
 
 class Telemetry:
@@ -42,7 +55,10 @@ class Telemetry:
 
     :param registry: where metrics go; `None`: prometheus-client's default; `False`: nowhere
     :param tracer_provider: makes spans; `None`: OpenTelemetry's global one; `False`: no spans
+    :param meter_provider: takes the standard HTTP metric; `None`: OpenTelemetry's global one;
+        `False`: not recorded
     :param logger: takes log events; `None`: the application's; `False`: no logs
+    :param baggage_hosts: where OpenTelemetry's baggage may be sent
     :param observers: further instruments
     :param redaction: what is secret beside what always is
     :param buckets: of the histograms, in seconds; those of a registry's first user hold
@@ -55,7 +71,9 @@ class Telemetry:
         *,
         registry: CollectorRegistry | Literal[False] | None = None,
         tracer_provider: TracerProvider | Literal[False] | None = None,
+        meter_provider: MeterProvider | Literal[False] | None = None,
         logger: Any = None,
+        baggage_hosts: Sequence[Hosts] = (),
         observers: Iterable[Instrument] = (),
         redaction: Redaction | None = None,
         buckets: Sequence[float] | None = None,
@@ -63,13 +81,22 @@ class Telemetry:
     ) -> None:
         _check("registry", "a CollectorRegistry", registry, "register")
         _check("tracer_provider", "a TracerProvider", tracer_provider, "get_tracer")
+        _check("meter_provider", "a MeterProvider", meter_provider, "get_meter")
         _check("logger", "a structlog or stdlib logger", logger, *_LOGGER)
         observers = _checked_observers(observers)
         self.redaction = _redaction.checked(redaction)
         self._metrics = None if registry is False else Metrics.on(registry, buckets)
         self._labels = LabelSpace() if self._metrics is None else self._metrics.labels
         self._logs = None if logger is False else Logs(logger, clock=clock)
-        ours: tuple[Instrument | None, ...] = (self._metrics, self._logs)
+        self._baggage_hosts = tuple(baggage_hosts)
+        self._silent: Telemetry | None = None
+        self._standard: StandardMetrics | None = None
+        if meter_provider is not False:
+            try:
+                self._standard = StandardMetrics(meter_provider)
+            except Exception:  # noqa: BLE001 - rule 1
+                self._count_error()
+        ours: tuple[Instrument | None, ...] = (self._metrics, self._standard, self._logs)
         self._instruments = (*(i for i in ours if i is not None), *observers)
         self.tracing = Tracing(
             NoOpTracerProvider() if tracer_provider is False else tracer_provider,
@@ -77,9 +104,31 @@ class Telemetry:
         )
         _all.add(self)
 
+    @property
+    def heard(self) -> Telemetry:
+        """This telemetry; within the requests of an exporter, one that tells nothing (rule 3)."""
+        if not suppression.by_others():
+            return self
+        if self._silent is None:
+            self._silent = _Silent(self, self._metrics, self._labels)
+        return self._silent
+
+    @property
+    def own(self) -> Telemetry:
+        """What `heard` gives where nothing is suppressed: to be kept for later."""
+        return self
+
     def pool(self, host: str, auth: str, identity: Hashable) -> Pool:
         """The name of a pool, the same for the same (host, auth) pair."""
         return self._labels.pool(host, auth, identity)
+
+    def opened(self, pool: Pool) -> OpenConnection | None:
+        """A connection of a pool is open now; whoever has it tells what becomes of it."""
+        return None if self._metrics is None else self._metrics.connections.opened(pool.series)
+
+    def takes_baggage(self, scheme: str, host: str, port: int) -> bool:
+        """Whether baggage may be sent to an origin."""
+        return any(hosts.matches(scheme, host, port) for hosts in self._baggage_hosts)
 
     def record(self, event: Event) -> None:
         """Hand an event to every instrument."""
@@ -94,7 +143,8 @@ class Telemetry:
 
         Who has but metrics, which don't count it, leaves it to the next.
         """
-        tells = any(instrument is not self._metrics for instrument in self._instruments)
+        deaf = (id(self._metrics), id(self._standard))
+        tells = any(id(instrument) not in deaf for instrument in self._instruments)
         if tells:
             # At one go: another thread may be about to tell the same.
             me = object()
@@ -112,6 +162,37 @@ class Telemetry:
         self._labels.renew_lock()
         if self._logs is not None:
             self._logs.renew()
+
+
+_STATE = (events.BreakerChanged, events.RetryQuotaChanged, events.PoolsChanged)
+"""Events of what outlives a request: left out, a gauge would be wrong from then on."""
+
+
+class _Silent(Telemetry):
+    """Tells nothing, but for what changed the state of things."""
+
+    def __init__(self, own: Telemetry, metrics: Metrics | None, labels: LabelSpace) -> None:
+        self._own = own
+        self._metrics, self._labels, self._logs, self._standard = metrics, labels, None, None
+        self._instruments = () if metrics is None else (metrics,)
+        self._baggage_hosts = ()
+        self.redaction = own.redaction
+        self.tracing = SilentTracing()
+
+    @property
+    def heard(self) -> Telemetry:
+        return self
+
+    @property
+    def own(self) -> Telemetry:
+        return self._own
+
+    def record(self, event: Event) -> None:
+        if isinstance(event, _STATE):
+            super().record(event)
+
+    def record_once(self, event: Event) -> None:
+        """Nothing: it is told another time."""
 
 
 def _check(name: str, what: str, given: object, *methods: str) -> None:
@@ -182,7 +263,7 @@ def entered(telemetry: Telemetry) -> Iterator[None]:
 
     So that what a hook does with a connection that it makes (a login) is told by its manager.
     """
-    token = _ambient.set(telemetry)
+    token = _ambient.set(telemetry.own)
     try:
         yield
     finally:

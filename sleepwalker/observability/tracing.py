@@ -5,7 +5,7 @@ Rules:
 1. No global provider is ever set; without an SDK every span is a no-op.
 2. A tracer that raises never fails a request: each call into it is guarded, and counted.
 3. Context goes into a copy of the headers, attempt by attempt, never over a caller's own
-   ``traceparent``; baggage stays at home.
+   ``traceparent``; baggage goes to hosts that are named for it alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from opentelemetry.trace import (
     StatusCode,
 )
 
-from sleepwalker.observability import names
+from sleepwalker.observability import names, suppression
+from sleepwalker.observability.events import TracePoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -77,7 +78,7 @@ class Tracing:
         attributes = {
             names.ATTR_HOST: pool.host,
             names.ATTR_AUTH: pool.auth,
-            names.ATTR_METHOD: _method(method),
+            names.ATTR_METHOD: names.known_method(method),
         }
         if name is not None:
             attributes[names.ATTR_URL_TEMPLATE] = name
@@ -99,7 +100,7 @@ class Tracing:
         :param server: the address and port of the target
         :param resend: how many wire attempts this call made before; 0 for the first
         """
-        known = _method(method)
+        known = names.known_method(method)
         attributes: dict[str, Any] = {
             names.ATTR_METHOD: known,
             names.ATTR_URL: url,
@@ -157,10 +158,30 @@ class Tracing:
             self._failed()
             return None
 
-    def inject(self, span: Span, headers: MutableMapping[str, Any]) -> None:
-        """Put the span's context into the headers of one attempt, without baggage."""
+    def point_of(self, span: Span) -> TracePoint | None:
+        """Where a span is, for logs and exemplars; `None` if it isn't sampled."""
         try:
-            carried = baggage.clear(_context_of(span))
+            here = span.get_span_context()
+            if not here.trace_flags.sampled:
+                return None
+            return TracePoint(
+                trace.format_trace_id(here.trace_id), trace.format_span_id(here.span_id)
+            )
+        except Exception:  # noqa: BLE001 - rule 2
+            self._failed()
+            return None
+
+    def inject(
+        self, span: Span, headers: MutableMapping[str, Any], *, with_baggage: bool = False
+    ) -> None:
+        """Put the span's context into the headers of one attempt.
+
+        :param with_baggage: also the baggage that the application has set
+        """
+        try:
+            carried = _context_of(span)
+            if not with_baggage:
+                carried = baggage.clear(carried)
             carrier: dict[str, str] = {}
             propagate.inject(carrier, context=carried)
             headers.update(carrier)
@@ -175,13 +196,51 @@ class Tracing:
             self._failed()
             return None
 
+    def suppress(self) -> Any:
+        """Let other instrumentations be silent; the token goes to `leave`."""
+        return self._guarded(suppression.begin)
+
+    def lift(self) -> Any:
+        """Let them speak again, while the user's code runs; the token goes to `leave`."""
+        return self._guarded(suppression.lift)
+
+    def _guarded(self, attach: Callable[[], Any]) -> Any:
+        try:
+            return attach()
+        except Exception:  # noqa: BLE001 - rule 2
+            self._failed()
+            return None
+
     def leave(self, token: Any) -> None:
-        """Undo `enter`."""
+        """Undo `enter`, `suppress` or `lift`."""
         if token is not None:
             try:
                 context.detach(token)
             except Exception:  # noqa: BLE001 - rule 2
                 self._failed()
+
+
+class SilentTracing(Tracing):
+    """Makes no spans, and leaves headers and context as they are."""
+
+    def __init__(self) -> None:
+        super().__init__(NoOpTracerProvider(), failed=lambda: None)
+
+    def start(self, *_: Any, **__: Any) -> Span:
+        """A span that is none."""
+        return INVALID_SPAN
+
+    def inject(self, *_: Any, **__: Any) -> None:
+        """Nothing."""
+
+    def enter(self, _: Span) -> None:
+        """Nothing."""
+
+    def suppress(self) -> None:
+        """Nothing: it is so already."""
+
+    def lift(self) -> None:
+        """Nothing."""
 
 
 def _tracer_of(provider: TracerProvider | None) -> Tracer:
@@ -199,7 +258,3 @@ def _context_of(span: Span) -> Context:
     if span.get_span_context().is_valid:
         return trace.set_span_in_context(span)
     return context.get_current()
-
-
-def _method(method: str) -> str:
-    return method if method in names.METHODS else names.OTHER_METHOD

@@ -66,6 +66,10 @@ SAMPLES: dict[Any, list[Any]] = {
     events.PoolEvicted: [events.PoolEvicted(POOL, reason) for reason in names.EVICTION_REASONS],
     events.CloseFailed: [events.CloseFailed(POOL, "other")],
     events.ManagerReset: [events.ManagerReset(1, 2, 3, 4)],
+    events.LinkFollowed: [
+        events.LinkFollowed(POOL, "author", True, outcome, 0.1, kind)  # noqa: FBT003 - a tuple
+        for outcome, kind in [("success", "none"), ("error", "status")]
+    ],
     events.PlaintextAuth: [events.PlaintextAuth(POOL)],
     events.EventLoopBlocked: [events.EventLoopBlocked(POOL)],
 }
@@ -88,6 +92,8 @@ def families() -> dict[str, tuple[str, set[str]]]:
     """Give each metric's type and labels, as a registry shows them."""
     registry = prometheus_client.CollectorRegistry()
     metrics = Metrics(registry)
+    opened = metrics.connections.opened(POOL.series)
+    opened.idle()
     for samples in SAMPLES.values():
         for event in samples:
             metrics.record(event)
@@ -132,6 +138,9 @@ def test_the_closed_sets_of_labels_are_those_of_the_code() -> None:
     assert code_in(documented["`status_class`"]) == list(names.STATUS_CLASSES)
     assert code_in(documented["`outcome` of a request"]) == list(names.REQUEST_OUTCOMES)
     assert code_in(documented["`outcome` of a hook"]) == list(names.HOOK_OUTCOMES)
+    assert code_in(documented["`outcome` of a link"]) == list(names.FOLLOW_OUTCOMES)
+    assert code_in(documented["`state`"]) == list(names.CONNECTION_STATES)
+    assert code_in(documented["`cross_host`"]) == list(names.CROSS_HOST)
     assert code_in(documented["`reason` of a retry"]) == list(names.RETRY_REASONS)
     assert code_in(documented["`reason` of an eviction"]) == list(names.EVICTION_REASONS)
     assert code_in(documented["`result`"]) == list(names.LOOKUP_RESULTS)
@@ -175,7 +184,10 @@ def tables_of(page: str) -> list[list[str]]:
 def test_the_spans_on_the_page_are_those_of_the_code() -> None:
     documented = [code_in(row[0])[0] for row in rows_below(PAGE, "Spans")]
 
-    assert documented == [names.SPAN_CONNECT, names.SPAN_HOOK, names.SPAN_REQUEST, "{METHOD}"]
+    assert documented == [
+        *(names.SPAN_CONNECT, names.SPAN_HOOK, names.SPAN_REQUEST, names.SPAN_FOLLOW),
+        "{METHOD}",
+    ]
 
 
 def test_the_attributes_on_the_page_are_those_of_the_code() -> None:

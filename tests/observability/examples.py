@@ -37,6 +37,9 @@ ONE_OF_EACH: tuple[Event, ...] = (
     events.PoolEvicted(POOL, "idle"),
     events.CloseFailed(POOL, "other"),
     events.ManagerReset(closed=1, draining=2, forgotten=3, failed=4),
+    events.LinkFollowed(
+        POOL, "author", cross_host=True, outcome="success", duration=0.5, error_type="none"
+    ),
     events.PlaintextAuth(POOL),
     events.EventLoopBlocked(POOL),
 )

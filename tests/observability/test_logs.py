@@ -140,6 +140,14 @@ LINES: dict[type, dict[str, Any] | None] = {
         "forgotten": 3,
         "failed": 4,
     },
+    events.LinkFollowed: {
+        "level": "debug",
+        "event": "link.cross_host",
+        **WHERE,
+        "relation": "author",
+        "outcome": "success",
+        "duration": 0.5,
+    },
     events.PlaintextAuth: {"level": "warning", "event": "auth.plaintext", **WHERE},
     events.EventLoopBlocked: {"level": "warning", "event": "request.blocks_event_loop", **WHERE},
 }

@@ -75,6 +75,7 @@ def test_spans_have_the_names_of_the_design() -> None:
         "sleepwalker.connect",
         "sleepwalker.hook",
         "sleepwalker.request",
+        "sleepwalker.follow",
     }
 
 

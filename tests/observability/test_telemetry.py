@@ -75,7 +75,7 @@ def test_every_instrument_gets_every_event_in_order() -> None:
 
     assert watched.events == list(ONE_OF_EACH)
     assert [type(e) for e in ONE_OF_EACH if second.of(type(e)) != [e]] == []
-    assert len(watched.lines) == 12
+    assert len(watched.lines) == 13
     assert watched.value(names.POOLS) == 1.0
 
 

@@ -33,7 +33,15 @@ class _Queue(queue.LifoQueue[Any]):
         if not self.queue:
             # There was one; the handler's call has taken it.
             raise queue.Empty
-        return super()._get()
+        connection = super()._get()
+        if connection is not None and connection.open is not None:
+            connection.open.active()
+        return connection
+
+    def _put(self, item: Any) -> None:
+        super()._put(item)
+        if item is not None and item.open is not None:
+            item.open.idle()
 
 
 class Pool:
@@ -49,7 +57,7 @@ class Pool:
         self, method: str, url: str, body: Any = None, headers: Any = None, *args: Any, **kw: Any
     ) -> Any:
         watch = here.watch
-        body = as_announced(body, headers, watch.body_failed if watch is not None else None)
+        body = as_announced(body, headers, watch)
         begun = SYSTEM.monotonic()
         try:
             return super().urlopen(method, url, body, headers, *args, **kw)  # type: ignore[misc]

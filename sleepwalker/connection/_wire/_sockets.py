@@ -29,6 +29,8 @@ from ._writing import GONE, Writer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sleepwalker.observability.open_connections import OpenConnection
+
     from ._watch import Pace, Watch
 
 IDLE = 30.0
@@ -62,6 +64,8 @@ class _Socket:
     _opened = 0.0
     _used = 0.0
     _lifetime = AGE
+    open: OpenConnection | None = None
+    """How the metrics see it, as long as it is open."""
 
     def __init__(self, host: str, *args: Any, **kwargs: Any) -> None:
         # As given: urllib3 shows it without the dot at the end by which a resolver knows that it
@@ -101,6 +105,7 @@ class _Socket:
         finally:
             self._connecting = False
         _sockets.add(self.sock)
+        self.open = watch.opened() if watch is not None else None
         self._opened = self._used = SYSTEM.monotonic()
         # Not for secrecy: spreads the renewals.
         self._lifetime = AGE * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)  # noqa: S311 - no secret is made of it
@@ -137,6 +142,12 @@ class _Socket:
             raise ConnectTimeoutError(self, str(error)) from error
         except OSError as error:
             raise NewConnectionError(self, str(error)) from error  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        super().close()  # type: ignore[misc]
+        if self.open is not None:
+            self.open.closed()
+            self.open = None
 
     def request(
         self, method: str, url: str, body: Any = None, headers: Any = None, **kw: Any

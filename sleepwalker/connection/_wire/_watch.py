@@ -6,8 +6,11 @@ import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import requests
 
+    from sleepwalker.observability.open_connections import OpenConnection
     from sleepwalker.resilience.clock import Clock
     from sleepwalker.resilience.policy import ResponseLimits
 
@@ -78,6 +81,12 @@ class Watch(Protocol):
 
     def after_exchange(self, response: requests.Response) -> None:
         """The headers of an answer are here."""
+
+    def opened(self) -> OpenConnection | None:
+        """A connection was opened for the request; whoever has it tells what becomes of it."""
+
+    def aside(self) -> AbstractContextManager[None]:
+        """While code of the caller's runs within the exchange."""
 
     def body_failed(self, error: Exception) -> None:
         """The caller's body could not be read while it was sent."""

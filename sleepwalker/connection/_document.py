@@ -1,0 +1,27 @@
+"""Which span a document came from: known to its response alone, and gone with it.
+
+No pickle or redacted stand-in of a response has it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import requests
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
+
+_SPAN = "sleepwalker_span"
+"""The name of the attribute."""
+
+
+def note_document(response: requests.Response, span: SpanContext | None) -> None:
+    """Let a response know the context of the span that it came from, for links to it."""
+    if span is not None and span.is_valid:
+        vars(response)[_SPAN] = span
+
+
+def span_of(source: object) -> SpanContext | None:
+    """The context of the span that a response came from, or `None`."""
+    return vars(source).get(_SPAN) if isinstance(source, requests.Response) else None
