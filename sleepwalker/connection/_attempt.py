@@ -91,6 +91,7 @@ class Attempt:
             tracing.inject(
                 self._span,
                 self.request.headers,
+                given=hop.prepared.headers,
                 with_baggage=self._telemetry.takes_baggage(scheme, host, port),
             )
 

@@ -93,7 +93,9 @@ def as_announced(body: Any, headers: Mapping[str, Any] | None, watch: Watch | No
     announced = int(text) if text.isascii() and text.isdecimal() else None
     if hasattr(body, "read"):
         return _Announced(_blocks(body), announced, watch)
-    return body if announced is None else _Announced(_items(body), announced, watch)
+    if announced is None and not isinstance(body, _Parts):
+        return body
+    return _Announced(_items(body), announced, watch)
 
 
 def _blocks(file: Any) -> Iterator[Any]:

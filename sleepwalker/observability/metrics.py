@@ -3,8 +3,7 @@
 Rules:
 
 1. The families are made once for each registry: two managers that share a registry share them.
-2. One lock is taken for each event and each scrape, and held across a fork, so that no child
-   inherits a metric that is locked by a thread it doesn't have.
+2. Events and scrapes are taken in turn (`in_turn`): no fork and no signal handler comes in between.
 3. A label value is from a closed set, or bounded by `labels`.
 """
 
@@ -16,7 +15,6 @@ import math
 import os
 import threading
 import weakref
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -26,6 +24,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from sleepwalker.exceptions import ConfigurationError
 from sleepwalker.observability import events, names
+from sleepwalker.observability.in_turn import InTurn
 from sleepwalker.observability.labels import LabelSpace
 from sleepwalker.observability.open_connections import OpenConnections
 
@@ -48,10 +47,7 @@ class Metrics:
         self, registry: CollectorRegistry | None, buckets: Sequence[float] = names.TIME_BUCKETS
     ) -> None:
         self.labels = LabelSpace()
-        # Re-entrant: a signal handler that makes a call may run in the middle of a locked section.
-        self._lock = threading.RLock()
-        self._waiting: deque[Callable[[], object]] = deque()
-        self._counting = False
+        self._counting = InTurn(after=self._after, renewed=self._renew)
         self._under_way: dict[tuple[str, str], int] = {}
         self._children: dict[tuple[object, ...], Any] = {}
         self._overflow_published = 0
@@ -172,7 +168,6 @@ class Metrics:
         }
         if registry is not None:
             registry.register(self)
-        _all.add(self)
 
     @classmethod
     def on(
@@ -216,53 +211,29 @@ class Metrics:
             self._publish_connections()
             collected.extend(metric for family in self._families for metric in family.collect())
 
-        self._count(collect)
+        self._counting.do(collect)
         return collected
 
     def record(self, event: Event) -> None:
         """Count an event."""
         record = self._record.get(type(event))
         if record is not None:
-            self._count(functools.partial(record, event))
+            self._counting.do(functools.partial(record, event))
 
-    def _count(self, count: Callable[[], object]) -> None:
-        """Do one counting after the other, those of a signal handler behind what it interrupted.
-
-        prometheus-client's own locks are not re-entrant: nested, they would wait for themselves.
-        """
-        with self._lock:
-            self._waiting.append(count)
-            if self._counting:
-                return
-            self._counting = True
-            try:
-                while self._waiting:
-                    self._waiting.popleft()()
-                if self.labels.overflowed != self._overflow_published:
-                    self._publish_overflow()
-                # A scrape does so too; but in prefork it reads files, and asks nobody.
-                if self._prefork or self.connections.much:
-                    self._publish_connections()
-            finally:
-                self._counting = False
+    def _after(self) -> None:
+        """Whenever something was counted."""
+        if self.labels.overflowed != self._overflow_published:
+            self._publish_overflow()
+        # A scrape does so too; but in prefork it reads files, and asks nobody.
+        if self._prefork or self.connections.much:
+            self._publish_connections()
 
     def telemetry_error(self) -> None:
         """Count an error of an instrument."""
-        self._count(self._telemetry_errors.inc)
+        self._counting.do(self._telemetry_errors.inc)
 
-    def hold(self) -> None:
-        """Before a fork: let no thread be in the middle of a metric."""
-        self._lock.acquire()
-
-    def release(self) -> None:
-        """After a fork, in the parent."""
-        self._lock.release()
-
-    def renew(self) -> None:
+    def _renew(self) -> None:
         """After a fork, in the child."""
-        self._lock = threading.RLock()
-        self._waiting.clear()
-        self._counting = False
         self._under_way.clear()
         had_connections = self.connections.forget()
         if MULTIPROCESS in os.environ:
@@ -270,7 +241,7 @@ class Metrics:
             # counted too, or closing them would count below nothing. But not yet: children that
             # count nothing need no file, and prometheus-client's lock may be held by no one.
             if self._held:
-                self._waiting.append(self._tell_pools)
+                self._counting.later(self._tell_pools)
         else:
             # What was in flight goes on in the parent.
             for (family, *_), child in self._children.items():
@@ -387,43 +358,13 @@ def _are_buckets(buckets: object) -> bool:
 
 
 _making = threading.RLock()
-_forking = threading.RLock()
 _by_registry: weakref.WeakKeyDictionary[CollectorRegistry, Metrics] = weakref.WeakKeyDictionary()
-_all: weakref.WeakSet[Metrics] = weakref.WeakSet()
-_held: list[Metrics] = []
-
-
-def _before_fork() -> None:
-    # One fork at a time: the list is one for all.
-    _forking.acquire()
-    while True:
-        try:
-            _held[:] = list(_all)
-            break
-        except RuntimeError:  # another thread has just made one
-            continue
-    for metrics in _held:
-        metrics.hold()
-
-
-def _after_fork_in_parent() -> None:
-    for metrics in _held:
-        metrics.release()
-    _held.clear()
-    _forking.release()
 
 
 def _after_fork_in_child() -> None:
-    global _making, _forking
-    _making, _forking = threading.RLock(), threading.RLock()
-    for metrics in _held:
-        metrics.renew()
-    _held.clear()
+    global _making  # noqa: PLW0603 - the one lock of this module, new in the child
+    _making = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -5,16 +5,21 @@ Rules:
 1. It is what the instrumentations of `requests` and `urllib3` would record: those are silent about
    our attempts, so that none is counted twice.
 2. No global provider is ever set; without an SDK nothing is recorded.
-3. As bounded as our own metrics: beyond the labelled pools, the address is ``_other``.
+3. What is recorded is recorded in turn (`in_turn`): the SDK's locks are not re-entrant either.
+4. As bounded as our own metrics: beyond the labelled pools, the address is ``_other``.
 """
 
 from __future__ import annotations
 
+import functools
+import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics
 
 from sleepwalker.observability import events, names
+from sleepwalker.observability.in_turn import InTurn
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -38,6 +43,22 @@ class StandardMetrics:
             description="Duration of HTTP client requests.",
             explicit_bucket_boundaries_advisory=names.CLIENT_DURATION_BUCKETS,
         )
+        self._recording = InTurn()
+
+    @classmethod
+    def of(cls, provider: MeterProvider | None) -> StandardMetrics:
+        """Those of a provider; of the global one there is one for the process.
+
+        So a child that was forked takes no lock of OpenTelemetry's, which a thread of its parent's
+        may have held, to make its own.
+        """
+        global _of_the_process  # noqa: PLW0603 - made once for the process, at the first use
+        if provider is not None:
+            return cls(provider)
+        with _making:
+            if _of_the_process is None:
+                _of_the_process = cls()
+            return _of_the_process
 
     def record(self, event: Event) -> None:
         """Record an event, if it is the end of an attempt."""
@@ -59,4 +80,17 @@ class StandardMetrics:
                 error = str(event.status)
         if error is not None:
             attributes[names.ATTR_ERROR_TYPE] = error
-        self._duration.record(event.duration, attributes)
+        self._recording.do(functools.partial(self._duration.record, event.duration, attributes))
+
+
+_making = threading.RLock()
+_of_the_process: StandardMetrics | None = None
+
+
+def _after_fork_in_child() -> None:
+    global _making  # noqa: PLW0603 - the one lock of this module, new in the child
+    _making = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

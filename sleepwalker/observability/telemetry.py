@@ -93,7 +93,7 @@ class Telemetry:
         self._standard: StandardMetrics | None = None
         if meter_provider is not False:
             try:
-                self._standard = StandardMetrics(meter_provider)
+                self._standard = StandardMetrics.of(meter_provider)
             except Exception:  # noqa: BLE001 - rule 1
                 self._count_error()
         ours: tuple[Instrument | None, ...] = (self._metrics, self._standard, self._logs)

@@ -26,7 +26,7 @@ from sleepwalker.observability import names, suppression
 from sleepwalker.observability.events import TracePoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping
+    from collections.abc import Callable, Container, Mapping, MutableMapping
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, SpanContext, Tracer, TracerProvider
@@ -172,10 +172,16 @@ class Tracing:
             return None
 
     def inject(
-        self, span: Span, headers: MutableMapping[str, Any], *, with_baggage: bool = False
+        self,
+        span: Span,
+        headers: MutableMapping[str, Any],
+        *,
+        given: Container[str] = (),
+        with_baggage: bool = False,
     ) -> None:
         """Put the span's context into the headers of one attempt.
 
+        :param given: the headers that the caller has set, which stay as they are
         :param with_baggage: also the baggage that the application has set
         """
         try:
@@ -184,7 +190,9 @@ class Tracing:
                 carried = baggage.clear(carried)
             carrier: dict[str, str] = {}
             propagate.inject(carrier, context=carried)
-            headers.update(carrier)
+            for name, value in carrier.items():
+                if name not in given:
+                    headers[name] = value
         except Exception:  # noqa: BLE001 - rule 2
             self._failed()
 

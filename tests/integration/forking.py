@@ -463,10 +463,10 @@ def hold(wanted: Callable[[str], bool]) -> Callable[[], None]:
 
 
 def _taken_by_fork() -> Iterator[Any]:
-    from sleepwalker.observability import metrics  # noqa: PLC0415 - nothing else here needs it
+    from sleepwalker.observability import in_turn  # noqa: PLC0415 - nothing else here needs it
 
-    yield metrics._forking  # noqa: SLF001 - there is no other way to these locks
-    for made in metrics._all:  # noqa: SLF001 - the same
+    yield in_turn._forking  # noqa: SLF001 - there is no other way to these locks
+    for made in in_turn._all:  # noqa: SLF001 - the same
         yield made._lock  # noqa: SLF001 - the same
     yield logging._lock  # type: ignore[attr-defined]  # noqa: SLF001 - logging's own hold it so
 

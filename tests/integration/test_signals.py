@@ -44,16 +44,18 @@ def custom(request):
     return request
 
 def locks():
-    from sleepwalker.observability import metrics, telemetry
+    from sleepwalker.observability import metrics, standard, telemetry
     # First, since the default telemetry is made but once.
     yield telemetry._making
     yield metrics._making
+    yield standard._making
     yield bearer._state.lock
     yield conn._lock
     yield mine._lock
     yield manager._lock
     for used in (conn._telemetry, mine._telemetry):
-        yield used._metrics._lock
+        yield used._metrics._counting._lock
+        yield used._standard._recording._lock
         yield used._metrics.labels._lock
         yield used._logs._lock
 
@@ -129,7 +131,7 @@ def test_a_handler_may_make_calls_whatever_lock_its_thread_holds(
 
     held = out.split()
     assert held == [str(number) for number in range(1, len(held) + 1)]
-    assert len(held) == 12
+    assert len(held) == 15
     assert answering.count(target="/signal") == 2 * len(held)
     for path in ("/b", "/c", "/e"):
         assert answering.count(target=path + "/signal") == len(held)

@@ -355,6 +355,9 @@ def test_the_metrics_of_a_run_are_these(run: Run) -> None:
     expect(1, "retries_total", a, reason="protocol")
     expect(2 + WAIT, "retry_wait_seconds_total", a)
     expect(0, "requests_in_flight", a)
+    for host in (a, other):  # all closed by the reset
+        expect(0, "pool_connections", host, state="active")
+        expect(0, "pool_connections", host, state="idle")
     expect(1, "pool_lookups_total", a, result="miss")
     expect(2, "pool_lookups_total", a, result="hit")
     expect(1, "pool_lookups_total", b, result="miss")

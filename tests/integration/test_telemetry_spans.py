@@ -23,11 +23,13 @@ from sleepwalker import (
     ANONYMOUS,
     BearerAuth,
     CertificateError,
+    ConfigurationError,
     ConnectError,
     Connection,
     ConnectionHook,
     ConnectionManager,
     DeadlineExceeded,
+    DirectHook,
     EstablishmentError,
     HTTPServiceUnavailable,
     Policy,
@@ -168,6 +170,44 @@ def test_baggage_stays_at_home(
     assert len(seen) == 4
     assert all("baggage" not in request.headers for request in seen)
     assert all("traceparent" in request.headers for request in seen)
+
+
+def test_baggage_goes_to_the_hosts_that_are_named_for_it_alone(
+    two_tls_hosts: tuple[ScriptedServer, ScriptedServer], watched: Watched
+) -> None:
+    server, other = two_tls_hosts
+    server.script(respond(503), redirect(302, f"{other.localhost_url}/b"))
+    named = [f"https://127.0.0.1:{server.port}"]
+    conn = watched.connection(server.url, baggage_hosts=named)
+    with entered(baggage.set_baggage("user", "me")):
+        conn.json_request("GET", "/")
+        conn.request("GET", "/", headers={"Baggage": "mine=1"})
+
+    first = [request.headers.get("baggage") for request in server.requests]
+    assert first == ["user=me", "user=me", "mine=1"]
+    assert [request.headers.get("baggage") for request in other.requests] == [None]
+
+
+def test_a_managers_connections_have_its_hosts_for_baggage(
+    tls_server: ScriptedServer, watched: Watched, ca: CertificateAuthority
+) -> None:
+    hook = DirectHook(verify=str(ca.bundle))
+    options = {**watched.instruments, "baggage_hosts": ["127.0.0.*"]}
+    with (
+        ConnectionManager(hooks=[hook], **options) as manager,
+        entered(baggage.set_baggage("user", "me")),
+    ):
+        manager.find(tls_server.url, ANONYMOUS).json_request("GET", "/")
+
+    assert tls_server.requests[0].headers.get("baggage") == "user=me"
+
+
+@pytest.mark.parametrize("given", ["*.example", 7, ["https://x/path"], [""], [None]])
+def test_hosts_for_baggage_that_are_none_are_refused(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"baggage_hosts|host pattern"):
+        ConnectionManager(baggage_hosts=given)
+    with pytest.raises(ConfigurationError, match=r"baggage_hosts|host pattern"):
+        Connection("https://host.example", ANONYMOUS, baggage_hosts=given)
 
 
 @contextmanager

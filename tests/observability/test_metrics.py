@@ -585,3 +585,32 @@ def test_pools_that_workers_inherit_are_counted_and_closed_as_theirs(tmp_path: P
 
     # The master's; none in the first worker; four in the second. The third has counted nothing.
     assert (told.split(), problems) == (["3.0", "3.0", "7.0", "7.0", "3"], "")
+
+
+def test_what_is_told_of_connections_is_added_up_though_nobody_scrapes() -> None:
+    metrics = Metrics(None)
+    one = metrics.connections.opened(POOL.series)
+    while not metrics.connections.much:
+        one.idle()
+        one.active()
+
+    metrics.record(events.PoolsChanged(1))
+
+    assert not metrics.connections.much
+
+
+def test_an_attempt_that_is_sampled_has_an_exemplar() -> None:
+    registry = CollectorRegistry()
+    trace = events.TracePoint("0" * 31 + "7", "0" * 15 + "9")
+    for each in (trace, None):
+        Metrics.on(registry).record(
+            events.AttemptFinished(POOL, "GET", 1, 0.25, 200, "none", "h", 443, "1.1", each)
+        )
+
+    exemplars = [
+        sample.exemplar.labels
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.exemplar is not None
+    ]
+    assert exemplars == [{"trace_id": trace.trace_id, "span_id": trace.span_id}]

@@ -1,0 +1,117 @@
+"""Doing one thing after the other, where threads, signal handlers and forks come in between.
+
+Rules:
+
+1. Only one is done at a time. What a signal handler wants done in the middle of another of its own
+   thread is done behind that one: the locks of lower layers are not re-entrant.
+2. A fork waits until nothing is under way, so that no child inherits such a lock, held by a thread
+   that it doesn't have.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class InTurn:
+    """Does what it is given.
+
+    :param after: done whenever something was
+    :param renewed: done in a child after a fork
+    """
+
+    def __init__(
+        self,
+        *,
+        after: Callable[[], object] | None = None,
+        renewed: Callable[[], object] | None = None,
+    ) -> None:
+        self._lock = threading.RLock()
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._at_it = False
+        self._after = after
+        self._renewed = renewed
+        _all.add(self)
+
+    def do(self, what: Callable[[], object]) -> None:
+        """Do it, or have it done by who is at it in this thread."""
+        with self._lock:
+            self._waiting.append(what)
+            if self._at_it:
+                return
+            self._at_it = True
+            try:
+                while self._waiting:
+                    self._waiting.popleft()()
+                if self._after is not None:
+                    self._after()
+            finally:
+                self._at_it = False
+
+    def later(self, what: Callable[[], object]) -> None:
+        """Have it done before what is done next."""
+        self._waiting.append(what)
+
+    def hold(self) -> None:
+        """Let nobody be at it, until `release`."""
+        self._lock.acquire()
+
+    def release(self) -> None:
+        """Undo `hold`."""
+        self._lock.release()
+
+    def renew(self) -> None:
+        """After a fork, in the child."""
+        self._lock = threading.RLock()
+        self._waiting.clear()
+        self._at_it = False
+        if self._renewed is not None:
+            self._renewed()
+
+
+_forking = threading.RLock()
+_all: weakref.WeakSet[InTurn] = weakref.WeakSet()
+_held: list[InTurn] = []
+
+
+def _before_fork() -> None:
+    # One fork at a time: the list is one for all.
+    _forking.acquire()
+    while True:
+        try:
+            _held[:] = list(_all)
+            break
+        except RuntimeError:  # another thread has just made one
+            continue
+    for each in _held:
+        each.hold()
+
+
+def _after_fork_in_parent() -> None:
+    for each in _held:
+        each.release()
+    _held.clear()
+    _forking.release()
+
+
+def _after_fork_in_child() -> None:
+    global _forking  # noqa: PLW0603 - the one lock of this module, new in the child
+    _forking = threading.RLock()
+    for each in _held:
+        each.renew()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
