@@ -18,7 +18,7 @@ _SPAN = "sleepwalker_span"
 
 def note_document(response: requests.Response, span: SpanContext | None) -> None:
     """Let a response know the context of the span that it came from, for links to it."""
-    if span is not None and span.is_valid:
+    if span is not None:
         vars(response)[_SPAN] = span
 
 

@@ -28,8 +28,9 @@ _OURS = "by sleepwalker"
 def by_others() -> bool:
     """Whether somebody else wants nothing to be told now."""
     current = context.get_current()
+    # By the key first: other values may be anything, and not even know whether they are true.
     return any(
-        value and value != _OURS and (key == KEY or key.startswith(f"{KEY}-"))
+        key.startswith(KEY) and key[len(KEY) :][:1] in {"", "-"} and value and value is not _OURS
         for key, value in current.items()
     )
 

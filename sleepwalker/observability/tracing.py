@@ -151,12 +151,14 @@ class Tracing:
             self._failed()
 
     def context_of(self, span: Span) -> SpanContext | None:
-        """A span's context, for links to it."""
+        """A span's context, for links to it; `None` if there is nothing to link to."""
         try:
-            return span.get_span_context()
+            found = span.get_span_context()
+            is_valid = found.is_valid
         except Exception:  # noqa: BLE001 - rule 2
             self._failed()
             return None
+        return found if is_valid else None
 
     def point_of(self, span: Span) -> TracePoint | None:
         """Where a span is, for logs and exemplars; `None` if it isn't sampled."""
