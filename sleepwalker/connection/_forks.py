@@ -5,6 +5,7 @@ Rules:
 1. An object that has locks or sockets enlists itself when it is made, and is listed weakly.
 2. In the child, `_renew_in_child` of each runs before any other code; it takes no lock that
    existed at the fork, and never writes to a socket.
+3. Metrics are renewed before: managers tell them how many pools they have inherited.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import os
 import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import sleepwalker.observability.in_turn  # noqa: F401 - rule 3: handlers run as they were registered
 
 if TYPE_CHECKING:
     from collections.abc import Callable

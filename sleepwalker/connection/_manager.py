@@ -954,6 +954,12 @@ class ConnectionManager:
         for establishment in self._led.values():
             establishment.done = threading.Event()
         self._waiting = {}
+        # What was hit in the parent and not told yet is the parent's to tell.
+        self._dirty = []
+        for entry in self._pools.by_key.values():
+            entry.dirty = False
+            entry.new_hits()
+        self._telemetry.inherit(len(self._pools))
 
 
 def _seconds(value: float, name: str) -> float:

@@ -52,6 +52,8 @@ class Metrics:
         self._children: dict[tuple[object, ...], Any] = {}
         self._overflow_published = 0
         self._held = 0
+        self._levels: dict[tuple[Gauge, str], float] = {}
+        """What was told last of each host's quota and breaker."""
         self.connections = OpenConnections()
         self._prefork = MULTIPROCESS in os.environ
 
@@ -236,13 +238,15 @@ class Metrics:
         """After a fork, in the child."""
         self._under_way.clear()
         had_connections = self.connections.forget()
-        if MULTIPROCESS in os.environ:
-            # Each process has a file of its own, where the pools that we have inherited are to be
-            # counted too, or closing them would count below nothing. But not yet: children that
-            # count nothing need no file, and prometheus-client's lock may be held by no one.
-            if self._held:
-                self._counting.later(self._tell_pools)
-        else:
+        # What the parent has not told yet is the parent's to tell.
+        self._overflow_published = self.labels.overflowed
+        # Managers tell theirs anew (`inherit`): a thread that had put in a pool, and not yet told
+        # of it, is not here to do so.
+        self._held = 0
+        # With the first that is counted: children that count nothing need no file, and
+        # prometheus-client's lock may be held by no one.
+        self._counting.later(self._tell_inherited)
+        if MULTIPROCESS not in os.environ:
             # What was in flight goes on in the parent.
             for (family, *_), child in self._children.items():
                 if family is self._in_flight:
@@ -250,6 +254,16 @@ class Metrics:
             for series in had_connections:
                 self._tell_connections(series, 0, 0)
         self.labels.renew_lock()
+
+    def inherit(self, pools: int) -> None:
+        """After a fork, in the child: a manager has so many of the parent's pools."""
+        self._held += pools
+
+    def _tell_inherited(self) -> None:
+        """Tell what a child has of its parent's: for prometheus-client, in multiprocess mode, 0."""
+        self._tell_pools()
+        for (gauge, host), level in self._levels.items():
+            gauge.labels(host).set(level)
 
     def _child(self, family: Any, series: tuple[str, str], *values: str) -> Any:
         """The bound series of a family: looked up once, since `labels()` is the expensive part."""
@@ -294,10 +308,14 @@ class Metrics:
 
     def _breaker_changed(self, event: events.BreakerChanged) -> None:
         state = names.BREAKER_STATES.index(event.state)
-        self._breaker_state.labels(_shared_host(event)).set(state)
+        self._set_level(self._breaker_state, _shared_host(event), state)
 
     def _retry_quota_changed(self, event: events.RetryQuotaChanged) -> None:
-        self._retry_quota.labels(_shared_host(event)).set(event.tokens)
+        self._set_level(self._retry_quota, _shared_host(event), event.tokens)
+
+    def _set_level(self, gauge: Gauge, host: str, level: float) -> None:
+        self._levels[gauge, host] = level
+        gauge.labels(host).set(level)
 
     def _looked_up(self, event: events.LookedUp) -> None:
         self._child(self._lookups, event.pool.series, event.result).inc(event.times)

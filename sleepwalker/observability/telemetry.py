@@ -157,6 +157,11 @@ class Telemetry:
             with suppress(Exception):
                 self._metrics.telemetry_error()
 
+    def inherit(self, pools: int) -> None:
+        """After a fork, in the child: a manager has so many of the parent's pools."""
+        if self._metrics is not None:
+            self._metrics.inherit(pools)
+
     def renew(self) -> None:
         """After a fork, in the child."""
         self._labels.renew_lock()

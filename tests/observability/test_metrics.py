@@ -614,3 +614,102 @@ def test_an_attempt_that_is_sampled_has_an_exemplar() -> None:
         if sample.exemplar is not None
     ]
     assert exemplars == [{"trace_id": trace.trace_id, "span_id": trace.span_id}]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_worker_tells_the_levels_that_it_inherits_and_no_overflow_of_its_parents(
+    tmp_path: Path,
+) -> None:
+    told, problems = run(
+        """
+        import os
+        from prometheus_client import CollectorRegistry
+        from prometheus_client.multiprocess import MultiProcessCollector
+        from sleepwalker.observability import events, names
+        from sleepwalker.observability.labels import LabelSpace
+        from sleepwalker.observability.metrics import Metrics
+
+        def show():
+            scraped = CollectorRegistry()
+            MultiProcessCollector(scraped)
+            value = scraped.get_sample_value
+            print(
+                value(names.RETRY_QUOTA, {"host": "host"}),
+                value(names.BREAKER_STATE, {"host": "host"}),
+                value(names.LABEL_OVERFLOW),
+                flush=True,
+            )
+
+        metrics = Metrics.on(CollectorRegistry())
+        metrics.labels = LabelSpace(limit=1)
+        pool = metrics.labels.pool("host", "basic", 0)
+        metrics.record(events.RetryQuotaChanged(pool, "host", 472))
+        metrics.record(events.BreakerChanged(pool, "host", "open", 5.0))
+        show()
+        metrics.labels.pool("host beyond", "basic", 0)
+        child = os.fork()
+        if child == 0:
+            metrics.record(events.LookedUp(pool, "hit", 1))
+            show()
+            metrics.record(events.RetryQuotaChanged(pool, "host", 473))
+            metrics.record(events.BreakerChanged(pool, "host", "closed", 0.0))
+            os._exit(0)
+        os.waitpid(child, 0)
+        metrics.record(events.RetryQuotaChanged(pool, "host", 500))
+        show()
+        """,
+        {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+    )
+
+    lines = ["472.0 2.0 0.0", "472.0 2.0 0.0", "473.0 2.0 1.0"]
+    assert (told.splitlines(), problems) == (lines, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_counts_the_pools_that_it_has_and_no_find_of_its_parents() -> None:
+    told, problems = run(
+        """
+        import os, threading, time
+        from prometheus_client import CollectorRegistry
+        from sleepwalker import ANONYMOUS, ConnectionManager, DirectHook
+        from sleepwalker.observability import names
+        from sleepwalker.observability.metrics import Metrics
+
+        registry = CollectorRegistry()
+        manager = ConnectionManager(hooks=[DirectHook()], registry=registry)
+
+        def show():
+            series = {"host": "https://host.example", "auth": "none"}
+            for result in "miss", "hit":
+                labels = {**series, "result": result}
+                print(registry.get_sample_value(names.POOL_LOOKUPS, labels), end=" ")
+            print(registry.get_sample_value(names.POOLS), flush=True)
+
+        for _ in range(4):
+            manager.find("https://host.example", ANONYMOUS)
+        # A pool is put in, and the thread that did can't tell of it before the fork.
+        Metrics.on(registry)._counting.hold()
+        thread = threading.Thread(target=manager.add, args=("name", None, object()))
+        thread.start()
+        while len(manager.conns) < 2:
+            time.sleep(0.001)
+        child = os.fork()
+        if child == 0:
+            show()
+            manager.find("https://host.example", ANONYMOUS)
+            manager.find("https://another.example", ANONYMOUS)
+            manager.find("https://host.example", ANONYMOUS)
+            manager.close()
+            show()
+            os._exit(0)
+        os.waitpid(child, 0)
+        Metrics.on(registry)._counting.release()
+        thread.join()
+        show()
+        manager.close()
+        show()
+        """
+    )
+
+    lines = ["1.0 None 2.0", "1.0 2.0 0.0", "1.0 3.0 2.0", "1.0 3.0 0.0"]
+    assert (told.splitlines(), problems) == (lines, "")
