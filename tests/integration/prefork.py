@@ -143,7 +143,7 @@ class Busy:
     def _again(self, work: Callable[[], object]) -> None:
         while not STOP.exists():
             work()
-            time.sleep(0.001)
+            time.sleep(0.003)
 
     def _request(self) -> None:
         conn = manager.find(PLAIN, ANONYMOUS)
@@ -161,7 +161,7 @@ class Busy:
 
     def _scrape(self) -> None:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         # The file that a process is just making is empty, which the collector doesn't expect.
         with suppress(struct.error):
             generate_latest(registry)
