@@ -87,7 +87,7 @@ class Behind:
         return [request for request in self.server.requests if request.path == f"/meet/{gate}"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Seen:
     """What a scrape showed, and what had happened until then."""
 
@@ -97,8 +97,8 @@ class Seen:
     """How many requests the server behind has answered well, and how many with an error."""
     failed: int
     logins: int
-    in_flight: int
-    """How many of those who are alive wait for an answer."""
+    connections: int
+    """How many the server behind has open."""
     pools: int
     """How many pools those who are alive say they have."""
 
@@ -246,6 +246,9 @@ class Life:
         """All that there ever were."""
         self.busy: dict[str, int] = {"requests": 0, "hits": 0, "misses": 0}
         """What the master's threads did."""
+        self.looks: dict[str, Seen] = {}
+        self._exported: dict[str, int] = {}
+        self._read = 0
         self._crew = ThreadPoolExecutor(8)
         with self._crew:
             self._live()
@@ -262,24 +265,24 @@ class Life:
             self._stop_the_master_being_busy()
         targets = [f"call /{'fine' if n % 5 else 'flaky'}/{n}" for n in range(40)]
         list(self._crew.map(self.service.do, targets))
-        self.loaded = self.look()
+        self._look("loaded")
 
         self.worst, bad, *_ = self.meet(["exhaust 3", "trip"], ["mend", "exhaust 2"])
-        self.in_trouble = self.look()
+        self._look("in trouble")
 
         self._all_spans_have_arrived()
         jobs, gate = self._hold([[], [], [], []])
         self.kill(self.worst, signal.SIGKILL)
         # It is shown by one that has come anew, since all the others are held.
-        self.one_killed = self.look(in_flight=WORKERS - 1, lost=1)
+        self._look("one killed", in_flight=WORKERS - 1, lost=1)
         gate.set()
         self.failures = [job.exception() for job in jobs if job.exception() is not None]
         self.meet()
-        self.replaced = self.look(lost=1)
+        self._look("replaced", lost=1)
 
         self.kill(bad, signal.SIGTERM)
         self.meet()
-        self.one_ended = self.look(lost=1)
+        self._look("one ended", lost=1)
 
     def meet(self, *steps: list[str]) -> list[int]:
         """Have each of the workers do these steps, one list each; give who did them."""
@@ -307,22 +310,26 @@ class Life:
         del self.pools[worker]
         os.kill(worker, how)
 
-    def look(self, in_flight: int = 0, lost: int = 0) -> Seen:
+    def _look(self, when: str, in_flight: int = 0, lost: int = 0) -> None:
         """See what is shown, and what has happened.
 
         :param in_flight: how many requests are held just now
         :param lost: how many had no answer, for who had sent them was killed
         """
         samples = self.service.scrape()
-        asked = Counter(request.path.split("/")[1] for request in self.behind.server.requests)
-        return Seen(
+        server, master = self.behind.server, int(self.preload)
+        asked = Counter(request.path.split("/")[1] for request in server.requests)
+        # One for each that has asked for something. Of one that was killed the server learns soon.
+        connections = len(self.pools) + master
+        server.wait_for(lambda: sum(not c.closed_at for c in server.connections) == connections)
+        self.looks[when] = Seen(
             samples=samples,
             url=self.behind.server.url,
             ok=self.behind.statuses[200] + asked["meet"] - in_flight - lost,
             failed=self.behind.statuses[503],
             logins=asked["login"],
-            in_flight=in_flight,
-            pools=sum(self.pools.values()) + (MASTERS_POOLS if self.preload else 0),
+            connections=connections,
+            pools=sum(self.pools.values()) + MASTERS_POOLS * master,
         )
 
     def _stop_the_master_being_busy(self) -> None:
@@ -348,18 +355,16 @@ class Life:
 
     def spans(self) -> dict[str, int]:
         """The CLIENT spans that were exported, and by which process."""
-        exported: dict[str, int] = {}
-        for request in self._collector.requests:
+        requests = self._collector.requests[self._read :]
+        self._read += len(requests)
+        for request in requests:
             assert request.path == "/v1/traces"
             for group in ExportTraceServiceRequest.FromString(request.body).resource_spans:
-                pids = [
-                    a.value.int_value for a in group.resource.attributes if a.key == "process.pid"
-                ]
-                for scope in group.scope_spans:
-                    for span in scope.spans:
-                        if span.kind == span.SPAN_KIND_CLIENT:
-                            (exported[span.span_id.hex()],) = pids
-        return exported
+                (pid,) = (a for a in group.resource.attributes if a.key == "process.pid")
+                for span in (span for scope in group.scope_spans for span in scope.spans):
+                    if span.kind == span.SPAN_KIND_CLIENT:
+                        self._exported[span.span_id.hex()] = pid.value.int_value
+        return self._exported
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["each loads it", "preloaded"])
@@ -385,56 +390,63 @@ def life(
         yield Life(service, behind, plain, collector, preload=request.param)
 
 
-@pytest.fixture(params=["loaded", "in_trouble", "one_killed", "replaced", "one_ended"])
-def seen(request: pytest.FixtureRequest, life: Life) -> Seen:
-    """Give each look at it."""
-    look: Seen = getattr(life, request.param)
-    return look
+def test_what_workers_count_adds_up_to_what_the_server_has_counted(life: Life) -> None:
+    for when, seen in life.looks.items():
+        assert seen.of(names.ATTEMPTS, code="200") == seen.ok, when
+        assert seen.of(names.ATTEMPTS, code="503") == seen.failed, when
+        assert seen.of(names.ATTEMPTS) == seen.ok + seen.failed, when
+        assert seen.of(f"{names.ATTEMPT_DURATION}_count", status_class="2xx") == seen.ok, when
+        assert seen.of(f"{names.ATTEMPT_DURATION}_bucket", le="+Inf") == seen.ok + seen.failed, when
+
+        # Each call that ends well has one good answer, and each find is followed by a call.
+        gave_up = (4 if when != "loaded" else 0) + (1 if life.preload else 0)
+        assert seen.of(f"{names.REQUEST_DURATION}_count", outcome="success") == seen.ok, when
+        assert seen.of(f"{names.REQUEST_DURATION}_count") == seen.ok + gave_up, when
+        assert seen.of(names.RETRIES, reason="status") == seen.failed - gave_up, when
+        assert seen.of(names.POOL_LOOKUPS) == seen.ok + gave_up - seen.logins, when
 
 
-def test_what_workers_count_adds_up_to_what_the_server_has_counted(life: Life, seen: Seen) -> None:
-    assert seen.of(names.ATTEMPTS, code="200") == seen.ok
-    assert seen.of(names.ATTEMPTS, code="503") == seen.failed
-    assert seen.of(names.ATTEMPTS) == seen.ok + seen.failed
-    assert seen.of(f"{names.ATTEMPT_DURATION}_count", status_class="2xx") == seen.ok
-    assert seen.of(f"{names.ATTEMPT_DURATION}_bucket", le="+Inf") == seen.ok + seen.failed
-
-    # Each call that ends well has one good answer, and each find is followed by a call.
-    gave_up = (4 if seen is not life.loaded else 0) + (1 if life.preload else 0)
-    assert seen.of(f"{names.REQUEST_DURATION}_count", outcome="success") == seen.ok
-    assert seen.of(f"{names.REQUEST_DURATION}_count") == seen.ok + gave_up
-    assert seen.of(names.RETRIES, reason="status") == seen.failed - gave_up
-    assert seen.of(names.POOL_LOOKUPS) == seen.ok + gave_up - seen.logins
+def test_hooks_are_counted_as_often_as_they_were_called(life: Life) -> None:
+    logins = [seen.logins for seen in life.looks.values()]
+    # The one that the master has made is every worker's.
+    assert logins == ([1] * 5 if life.preload else [4, 4, 4, 5, 6])
+    for when, seen in life.looks.items():
+        assert seen.of(names.POOL_LOOKUPS, result="miss") == seen.logins, when
+        assert seen.of(f"{names.HOOK_DURATION}_count", outcome="connected") == seen.logins, when
+        assert seen.of(f"{names.HOOK_DURATION}_count") == seen.logins, when
 
 
-def test_hooks_are_counted_as_often_as_they_were_called(life: Life, seen: Seen) -> None:
-    begun = {life.loaded: 4, life.in_trouble: 4, life.one_killed: 4, life.replaced: 5}.get(seen, 6)
-    assert seen.logins == (1 if life.preload else begun)
-    assert seen.of(names.POOL_LOOKUPS, result="miss") == seen.logins
-    assert seen.of(f"{names.HOOK_DURATION}_count", outcome="connected") == seen.logins
-    assert seen.of(f"{names.HOOK_DURATION}_count") == seen.logins
+def test_gauges_are_those_of_the_living(life: Life) -> None:
+    for when, seen in life.looks.items():
+        in_flight = WORKERS - 1 if when == "one killed" else 0
+        assert seen.total(names.IN_FLIGHT) == seen.of(names.IN_FLIGHT) == in_flight, when
+        assert seen.samples[names.POOLS] == seen.pools > 0, when
 
 
-def test_gauges_are_those_of_the_living(seen: Seen) -> None:
-    assert seen.total(names.IN_FLIGHT) == seen.of(names.IN_FLIGHT) == seen.in_flight
-    assert seen.samples[names.POOLS] == seen.pools > 0
+def test_connections_are_those_that_the_server_has_open_to_the_living(life: Life) -> None:
+    for when, seen in life.looks.items():
+        assert seen.of(names.POOL_CONNECTIONS) == seen.connections > 0, when
+        if when != "one killed":
+            assert seen.of(names.POOL_CONNECTIONS, state="idle") == seen.connections, when
+        shown = [v for k, v in seen.samples.items() if k.startswith(names.POOL_CONNECTIONS)]
+        assert min(shown) >= 0, when
 
 
 def test_a_breaker_shows_as_the_worst_and_a_quota_as_the_least_of_the_living(life: Life) -> None:
-    looks = (life.loaded, life.in_trouble, life.one_killed, life.replaced, life.one_ended)
+    looks = list(life.looks.values())
     breakers = [seen.level(names.BREAKER_STATE, FRAGILE) for seen in looks]
     assert breakers == [None, 2, 0, 0, None]
     quotas = [seen.level(names.RETRY_QUOTA, FRAGILE) for seen in looks]
     assert quotas == [None, 472, 486, 486, None]
     # Paid back, wherever it was spent.
-    assert life.loaded.level(names.RETRY_QUOTA) == 500
+    assert looks[0].level(names.RETRY_QUOTA) == 500
     # What the master has spent before it forked is spent in its children.
     inherited = [seen.level(names.RETRY_QUOTA, INHERITED) for seen in looks]
     assert inherited == [472 if life.preload else None] * len(looks)
 
 
 def test_what_threads_of_the_master_count_while_it_forks_is_counted_once(life: Life) -> None:
-    shown = life.one_ended
+    shown = life.looks["one ended"]
     requests, hits, misses = (life.busy[what] for what in ("requests", "hits", "misses"))
     plain, elsewhere = life.plain.url, f"{life.plain.url}/elsewhere"
     assert (requests > 0) is (misses > 0) is life.preload
@@ -447,10 +459,12 @@ def test_what_threads_of_the_master_count_while_it_forks_is_counted_once(life: L
     assert shown.total(names.POOL_EVICTIONS, host=elsewhere, reason="reset") == misses
 
 
-def test_nothing_shows_when_it_was_created_and_no_instrument_has_failed(seen: Seen) -> None:
-    assert [name for name in seen.samples if name.partition("{")[0].endswith("_created")] == []
-    assert seen.samples[names.TELEMETRY_ERRORS] == 0
-    assert seen.samples[names.LABEL_OVERFLOW] == 0
+def test_nothing_shows_when_it_was_created_and_no_instrument_has_failed(life: Life) -> None:
+    for when, seen in life.looks.items():
+        families = {name.partition("{")[0] for name in seen.samples}
+        assert [name for name in families if name.endswith("_created")] == [], when
+        assert seen.samples[names.TELEMETRY_ERRORS] == 0, when
+        assert seen.samples[names.LABEL_OVERFLOW] == 0, when
 
 
 def test_spans_come_from_every_worker_and_what_is_on_the_wire_is_theirs(life: Life) -> None:
