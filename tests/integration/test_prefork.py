@@ -41,7 +41,10 @@ if TYPE_CHECKING:
 
     from tests.servers import Action, CertificateAuthority, Request
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
+    pytest.mark.timeout(120),
+]
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = "docs/guides/forking.md"
@@ -135,11 +138,13 @@ class Service:
     ) -> None:
         for block in blocks_of(PAGE):
             if block.kind == "file" and block.argument in {"gunicorn.conf.py", "service.py"}:
-                text = block.text
-                if block.argument == "gunicorn.conf.py" and not preload:
-                    assert "preload_app = True" in text
-                    text = text.replace("preload_app = True", "preload_app = False")
-                (folder / block.argument).write_text(text, encoding="utf-8")
+                (folder / block.argument).write_text(block.text, encoding="utf-8")
+        config = (folder / "gunicorn.conf.py").read_text(encoding="utf-8")
+        assert f"workers = {WORKERS}" in config
+        assert "preload_app = True" in config
+        # The library itself is loaded once in either case: six times would take most of the time.
+        config += f"\nimport sleepwalker\npreload_app = {preload}\n"
+        (folder / "gunicorn.conf.py").write_text(config, encoding="utf-8")
         (folder / "metrics").mkdir()
         self.folder, self._behind = folder, behind
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -367,7 +372,7 @@ class Life:
         return self._exported
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["each loads it", "preloaded"])
+@pytest.fixture(scope="module", params=[False, True], ids=["by each", "preloaded"])
 def life(
     request: pytest.FixtureRequest,
     ca: CertificateAuthority,
