@@ -829,6 +829,10 @@ class Call:
         """A connection was opened for the exchange under way."""
         return self._telemetry.opened(self._hop.pool)
 
+    def begins(self) -> None:
+        """A connection begins to write the request of the exchange under way."""
+        self._telemetry.tell_connections()
+
     @contextmanager
     def aside(self) -> Iterator[None]:
         """While code of the caller's runs within the exchange: what it does is its own."""

@@ -230,6 +230,11 @@ class Metrics:
         if self._prefork or self.connections.much:
             self._publish_connections()
 
+    def tell_connections(self) -> None:
+        """In prefork, where nobody asks: put into the files which connections are in use."""
+        if self._prefork:
+            self._counting.do(self._publish_connections)
+
     def telemetry_error(self) -> None:
         """Count an error of an instrument."""
         self._counting.do(self._telemetry_errors.inc)
@@ -252,7 +257,7 @@ class Metrics:
                 if family is self._in_flight:
                     child.set(0)
             for series in had_connections:
-                self._tell_connections(series, 0, 0)
+                self._set_connections(series, 0, 0)
         self.labels.renew_lock()
 
     def inherit(self, pools: int) -> None:
@@ -340,9 +345,9 @@ class Metrics:
 
     def _publish_connections(self) -> None:
         for series, (active, idle) in self.connections.add_up():
-            self._tell_connections(series, active, idle)
+            self._set_connections(series, active, idle)
 
-    def _tell_connections(self, series: tuple[str, str], active: int, idle: int) -> None:
+    def _set_connections(self, series: tuple[str, str], active: int, idle: int) -> None:
         for state, count in zip(names.CONNECTION_STATES, (active, idle), strict=True):
             self._child(self._connections, series, state).set(count)
 

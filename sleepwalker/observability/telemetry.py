@@ -126,6 +126,11 @@ class Telemetry:
         """A connection of a pool is open now; whoever has it tells what becomes of it."""
         return None if self._metrics is None else self._metrics.connections.opened(pool.series)
 
+    def tell_connections(self) -> None:
+        """Have it told now which connections are in use, where that isn't asked for later."""
+        if self._metrics is not None:
+            self._metrics.tell_connections()
+
     def takes_baggage(self, scheme: str, host: str, port: int) -> bool:
         """Whether baggage may be sent to an origin."""
         return any(hosts.matches(scheme, host, port) for hosts in self._baggage_hosts)

@@ -178,6 +178,8 @@ class _Socket:
             return
         watch.exchange.sent = True
         self._sends += 1
+        if self._sends == 1:
+            watch.begins()
         try:
             if self._goes_at_once(data):
                 allow(self.sock, watch.pace.to_write())

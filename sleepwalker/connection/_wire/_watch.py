@@ -85,6 +85,9 @@ class Watch(Protocol):
     def opened(self) -> OpenConnection | None:
         """A connection was opened for the request; whoever has it tells what becomes of it."""
 
+    def begins(self) -> None:
+        """A connection begins to write the request."""
+
     def aside(self) -> AbstractContextManager[None]:
         """While code of the caller's runs within the exchange."""
 
