@@ -22,7 +22,7 @@ ifneq ($(shell test -x $(BIN)/python && test "$$(cat $(VENV)/made-in 2>/dev/null
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults mutants bench storm lint types format pins clean
+.PHONY: help demo test faults mutants bench storm dashboards lint types format pins clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 @\2/p' Makefile | while IFS=@ read -r name what; do \
@@ -45,6 +45,9 @@ bench: $(VENV)/ready-dev ## the benchmarks, as ratios beside other clients
 
 storm: $(VENV)/ready-dev ## what retries do to a server that fails
 	@$(BIN)/python -m benchmarks.retry_storm $(ARGS)
+
+dashboards: $(VENV)/ready-dev ## write the dashboards and rules anew from dashboards/source
+	@$(BIN)/python -m dashboards.source $(ARGS)
 
 lint: $(VENV)/ready-dev ## formatting and every ruff rule
 	@$(BIN)/ruff format --check .

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 HOME = Path.home()  # before a fixture gives the tests another one
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-CODE = (".ci", "benchmarks", "docs", "sleepwalker", "tests")
+CODE = (".ci", "benchmarks", "dashboards", "docs", "sleepwalker", "tests")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
@@ -53,7 +53,7 @@ def pins(name: str) -> dict[str, set[str]]:
     """Read a file of pins: for each distribution its versions (one for each marker)."""
     found: dict[str, set[str]] = {}
     for line in (ROOT / "requirements" / name).read_text(encoding="utf-8").splitlines():
-        match = re.fullmatch(r"([a-z0-9-]+)==([0-9a-z.]+)( ; [^;]+)?", line)
+        match = re.fullmatch(r"([a-z0-9-]+)==([0-9a-z.!]+)( ; [^;]+)?", line)
         assert match, f"requirements/{name}: not a version alone: {line}"
         found.setdefault(match[1], set()).add(match[2])
     return found

@@ -1,0 +1,1 @@
+"""What an operator loads: dashboards, rules, and what brings them up. Built from `source`."""
