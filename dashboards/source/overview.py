@@ -205,7 +205,7 @@ def _links() -> list[timeseries.Panel]:
     return [
         lines(
             "Links followed",
-            "Links that were followed within a host and from one host to another. Across hosts"
+            "Links that were followed to a host, from itself or from another one. From another,"
             " only credentials registered for the target go along.",
             Query(queries.follows(across=False), "same host"),
             Query(queries.follows(across=True), "across hosts"),

@@ -186,8 +186,8 @@ def build() -> dict[str, Any]:
                 [
                     lines(
                         "Links followed, by kind and outcome",
-                        "Links that were followed: across hosts (`true`) or within one"
-                        " (`false`), and how it ended.",
+                        "Links that led to this pool, from another host (`true`) or from its"
+                        " own (`false`), and how following them ended.",
                         Query(
                             queries.rate(names.LINK_FOLLOWS, by=_FOLLOWED),
                             f"across hosts: {views.legend_of(*_FOLLOWED)}",

@@ -4,6 +4,7 @@
 - `_extras`: what to say when an extra is missing
 - `_output`: what becomes of output that can't be written
 - `demo`: `sleepwalker demo`
+- `dashboards`: `sleepwalker dashboards export`
 
 Importing this needs nothing but the library; the extras are imported when the command runs.
 """

@@ -8,11 +8,13 @@ import signal
 import sys
 from contextlib import suppress
 from enum import StrEnum
+from pathlib import Path
 from typing import IO, Annotated, cast
 
 import typer
 from rich.console import Console, ConsoleDimensions
 
+from sleepwalker.cli import dashboards
 from sleepwalker.cli._extras import needed
 from sleepwalker.cli._output import Output, OutputError
 
@@ -25,10 +27,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+of_dashboards = typer.Typer(
+    name="dashboards",
+    no_args_is_help=True,
+    help="Grafana dashboards, Prometheus rules and what brings them up.",
+)
+app.add_typer(of_dashboards)
+
 PLAIN_SIZE = (100, 30)
 """Columns and lines where nothing says how large the output is."""
 USAGE = 2
 """The exit code for options that can't be used."""
+DIFFERENT = 1
+"""The exit code when files would have had to be overwritten."""
 UNREAD = 1
 """The exit code when who read the output has gone."""
 UNWRITTEN = 74
@@ -85,6 +96,65 @@ def demo(
     except OutputError as error:
         code = _unwritten(error, console)
     raise typer.Exit(code)
+
+
+@of_dashboards.command()
+def export(
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR", help="Where to; it is made if it isn't there.")
+    ],
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that differ.")] = False,
+) -> None:
+    """Write the dashboards and all that belongs to them into a folder.
+
+    Files that are there already and differ are kept, and then nothing is written at all, unless
+    `--force` is given.
+
+    Exit code: 0 if all is there now; 1 if files differ; 2 if DIR can't be used; 74 if a file, or
+    the output, can't be written.
+    """
+    console = _console()
+    try:
+        code = _exported(folder, console, force=force)
+    except OutputError as error:
+        code = _unwritten(error, console)
+    raise typer.Exit(code)
+
+
+def _exported(folder: str, console: Console, *, force: bool) -> int:
+    """Export, and say what was written; the exit code."""
+    if not folder:
+        typer.echo("sleepwalker: DIR is empty; the folder that you are in is .", err=True)
+        return USAGE
+    try:
+        written, unchanged = dashboards.export(Path(folder), force=force)
+    except dashboards.DifferentError as error:
+        for path in error.paths:
+            typer.echo(f"{path} differs", err=True)
+        typer.echo(f"sleepwalker: {error}; nothing was written; --force overwrites", err=True)
+        return DIFFERENT
+    except dashboards.ExportError as error:
+        typer.echo(f"sleepwalker: {error}", err=True)
+        return USAGE
+    except dashboards.WriteError as error:
+        _tell_written(error.written, console)
+        typer.echo(f"sleepwalker: {error}", err=True)
+        return UNWRITTEN
+    _tell_written(written, console)
+    there = f", {dashboards.counted(len(unchanged))} there already" if unchanged else ""
+    _print(f"{dashboards.counted(len(written))} written to {folder}{there}", console)
+    return 0
+
+
+def _tell_written(paths: list[Path], console: Console) -> None:
+    for path in paths:
+        _print(f"wrote {path}", console)
+
+
+def _print(line: str, console: Console) -> None:
+    """Print a line as it is, however long."""
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def _unwritten(error: OutputError, console: Console) -> int:
