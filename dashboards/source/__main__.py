@@ -21,7 +21,7 @@ def files() -> dict[str, str]:
     return forms.files()
 
 
-def differences(folder: Path = FOLDER) -> list[str]:
+def differences(folder: Path) -> list[str]:
     """Say what in a folder is not as it would be written."""
     made = files()
     found = {
@@ -40,17 +40,17 @@ def differences(folder: Path = FOLDER) -> list[str]:
     return sorted(missing + stale + left)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, folder: Path = FOLDER) -> int:
     """Run the command; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m dashboards.source", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing")
     if parser.parse_args(arguments).check:
-        found = differences()
+        found = differences(folder)
         for difference in found:
             print(f"dashboards/{difference}")
         return 1 if found else 0
     for path, text in files().items():
-        target = FOLDER / path
+        target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
         print(f"dashboards/{path}")

@@ -97,7 +97,8 @@ def build() -> dict[str, Any]:
                     ),
                     lines(
                         "Requests in flight over time",
-                        "Calls under way, those that wait between attempts included.",
+                        "Calls under way, those that wait between attempts included. It rises"
+                        " when the host becomes slow, or when more is asked of it.",
                         Query(queries.gauge(names.IN_FLIGHT), "in flight"),
                         unit=COUNT,
                     ),
@@ -186,8 +187,8 @@ def build() -> dict[str, Any]:
                 [
                     lines(
                         "Links followed, by kind and outcome",
-                        "Links that led to this pool, from another host (`true`) or from its"
-                        " own (`false`), and how following them ended.",
+                        "Links that led to this pool, from another host (`true`) or from its own"
+                        " (`false`), and how following them ended.",
                         Query(
                             queries.rate(names.LINK_FOLLOWS, by=_FOLLOWED),
                             f"across hosts: {views.legend_of(*_FOLLOWED)}",
