@@ -18,6 +18,7 @@ from dashboards.source.panels import (
     Query,
     Row,
     assembled,
+    counts,
     lines,
     pools_table,
     stat_of,
@@ -173,12 +174,11 @@ def _pools() -> list[timeseries.Panel]:
             too_much=thresholds.POOL_SATURATION,
             opens_pool=True,
         ),
-        lines(
+        counts(
             "Finds that waited, by host",
             "Finds that met an establishment of the same connection under way, and waited for it"
             " rather than log in a second time.",
-            Query(queries.rate(names.POOL_WAIT, by=_HOST, suffix="_count"), _BY_HOST),
-            unit=PER_SECOND,
+            Query(queries.count(names.POOL_WAIT, by=_HOST, suffix="_count"), _BY_HOST),
             opens_pool=True,
         ),
         views.waits(),
@@ -229,22 +229,20 @@ def _health() -> list[timeseries.Panel]:
     by = (queries.JOB, queries.INSTANCE)
     legend = views.legend_of(*by)
     return [
-        lines(
+        counts(
             "Telemetry errors",
             "Errors of instruments. None reached a caller, but what they had to tell is missing"
             " here. Any at all is a bug, of Sleepwalker or of an observer: see the process's"
             " logs.",
-            Query(queries.rate(names.TELEMETRY_ERRORS, by=by), legend),
-            unit=PER_SECOND,
+            Query(queries.count(names.TELEMETRY_ERRORS, by=by), legend),
             span=12,
         ),
-        lines(
+        counts(
             "Pools without series of their own",
-            f"New pools a second beyond the first {names.LABELLED_POOLS}, which share the series"
+            f"New pools beyond the first {names.LABELLED_POOLS}, which share the series"
             f" `{names.OVERFLOW}`. Any at all: give pools names with `auth_label=`, or find out"
             " who makes so many.",
-            Query(queries.rate(names.LABEL_OVERFLOW, by=by), legend),
-            unit=PER_SECOND,
+            Query(queries.count(names.LABEL_OVERFLOW, by=by), legend),
             span=12,
         ),
     ]

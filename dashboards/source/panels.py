@@ -168,6 +168,28 @@ def lines(
     return panel
 
 
+def counts(
+    title: str,
+    description: str,
+    asked: Query,
+    *,
+    span: int = 8,
+    stacked: bool = False,
+    opens_pool: bool = False,
+) -> timeseries.Panel:
+    """How often something rare happened, over time."""
+    return lines(
+        title,
+        f"{description} Each point counts those since the point before, but at least since four"
+        " scrapes ago.",
+        asked,
+        unit=COUNT,
+        span=span,
+        stacked=stacked,
+        opens_pool=opens_pool,
+    )
+
+
 def heat(title: str, description: str, histogram: str, *, span: int = 8) -> heatmap.Panel:
     """How observations are spread over a histogram's buckets, with the traces of some."""
     (target,) = _targets([Query(queries.buckets(histogram), f"{{{{{queries.BUCKET}}}}}", True)])

@@ -18,6 +18,7 @@ from dashboards.source.panels import (
     Row,
     assembled,
     breaker_states,
+    counts,
     lines,
     stat_of,
 )
@@ -163,12 +164,11 @@ def build() -> dict[str, Any]:
                         stacked=True,
                     ),
                     views.hit_ratio(),
-                    lines(
+                    counts(
                         "Finds that waited",
                         "Finds that met an establishment of this connection under way, and"
                         " waited for it rather than log in a second time.",
-                        Query(queries.rate(names.POOL_WAIT, suffix="_count"), "waited"),
-                        unit=PER_SECOND,
+                        Query(queries.count(names.POOL_WAIT, suffix="_count"), "waited"),
                     ),
                     views.waits(),
                     views.evictions(),

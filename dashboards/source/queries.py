@@ -7,6 +7,8 @@ Rules:
    host, or host and auth, where there are such labels.
 3. Rates are over `$__rate_interval`. Nothing is divided by zero: where there was no traffic there
    is no point, rather than NaN. Where there was, and nothing of what is asked for, there is zero.
+4. A counter's series begins with its first count, which rates don't see. Of what is frequent they
+   may miss it; what is rare (logins, evictions) is counted, the first of it too.
 """
 
 from __future__ import annotations
@@ -70,6 +72,13 @@ def rate(metric: str, *matchers: str, by: Collection[str] = (), suffix: str = ""
     return total(f"rate({select(metric, *matchers, suffix=suffix)}[$__rate_interval])", by=by)
 
 
+def count(metric: str, *matchers: str, by: Collection[str] = (), suffix: str = "") -> str:
+    """How often in the interval, the count with which a series began in it among it (rule 4)."""
+    series = select(metric, *matchers, suffix=suffix)
+    known = f"last_over_time({series}[{thresholds.CONNECT_MEMORY}] offset $__rate_interval)"
+    return total(f"({series} unless {known}) or increase({series}[$__rate_interval])", by=by)
+
+
 def total(expr: str, *, by: Collection[str] = ()) -> str:
     """Series added up."""
     return _aggregated("sum", expr, by)
@@ -107,7 +116,15 @@ def _or_zero(part: str, whole: str) -> str:
 
 def quantile(q: float, histogram: str, *matchers: str, by: Collection[str] = ()) -> str:
     """A quantile in seconds, where anything was observed."""
-    buckets = rate(histogram, *matchers, by=(*by, BUCKET), suffix="_bucket")
+    return _quantile(q, rate(histogram, *matchers, by=(*by, BUCKET), suffix="_bucket"))
+
+
+def quantile_of_rare(q: float, histogram: str, *, by: Collection[str] = ()) -> str:
+    """The same of what is rare (rule 4)."""
+    return _quantile(q, count(histogram, by=(*by, BUCKET), suffix="_bucket"))
+
+
+def _quantile(q: float, buckets: str) -> str:
     # The quantile of nothing is NaN, which is not >= 0.
     return f"histogram_quantile({q:g}, {buckets}) >= 0"
 

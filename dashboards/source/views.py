@@ -13,6 +13,7 @@ from dashboards.source.panels import (
     SECONDS,
     SHARE,
     Query,
+    counts,
     heat,
     lines,
     stat_of,
@@ -258,15 +259,14 @@ def hit_ratio() -> timeseries.Panel:
 
 def evictions() -> timeseries.Panel:
     """Which connections are forgotten."""
-    return lines(
+    return counts(
         "Evictions by reason",
         "Pools that managers forgot. Many by `max_pools`: raise the limit, or find out who makes"
         " so many pools.",
         Query(
-            queries.rate(names.POOL_EVICTIONS, by=(names.LABEL_REASON,)),
+            queries.count(names.POOL_EVICTIONS, by=(names.LABEL_REASON,)),
             legend_of(names.LABEL_REASON),
         ),
-        unit=PER_SECOND,
         stacked=True,
     )
 
@@ -277,19 +277,18 @@ def waits() -> timeseries.Panel:
         f"Wait for a connection, {SLOW_NAME}",
         "How long finds waited that met an establishment under way, by another thread. They wait"
         " as long as the hook takes: see the hooks' durations.",
-        Query(queries.quantile(SLOW, names.POOL_WAIT), "wait"),
+        Query(queries.quantile_of_rare(SLOW, names.POOL_WAIT), "wait"),
         unit=SECONDS,
     )
 
 
 def hook_calls(*by: str) -> timeseries.Panel:
     """What hooks do."""
-    return lines(
+    return counts(
         "Hook calls by outcome",
         "Calls of connection hooks. `declined` is a hook that leaves it to the next; `failed`"
         " and `timeout` are logins that don't work.",
-        Query(queries.rate(names.HOOK_DURATION, by=by, suffix="_count"), legend_of(*by)),
-        unit=PER_SECOND,
+        Query(queries.count(names.HOOK_DURATION, by=by, suffix="_count"), legend_of(*by)),
         stacked=True,
     )
 
@@ -300,7 +299,7 @@ def hook_durations() -> timeseries.Panel:
     return lines(
         f"Hook duration, {SLOW_NAME}",
         "How long logins take. All threads that want the same connection wait for one hook.",
-        Query(queries.quantile(SLOW, names.HOOK_DURATION, by=by), legend_of(*by)),
+        Query(queries.quantile_of_rare(SLOW, names.HOOK_DURATION, by=by), legend_of(*by)),
         unit=SECONDS,
     )
 
@@ -308,11 +307,10 @@ def hook_durations() -> timeseries.Panel:
 def connect_failures() -> timeseries.Panel:
     """Why there is no connection."""
     by = (names.LABEL_ERROR_TYPE,)
-    return lines(
+    return counts(
         "Finds that failed, by error",
         "Finds for which no hook gave a connection. `credentials` is a secret that is wrong or"
         " gone; the rest is the way to the host.",
-        Query(queries.rate(names.CONNECT_FAILURES, by=by), legend_of(*by)),
-        unit=PER_SECOND,
+        Query(queries.count(names.CONNECT_FAILURES, by=by), legend_of(*by)),
         stacked=True,
     )

@@ -25,12 +25,14 @@ from tests.dashboards.reading import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.dashboards.reading import Json
+    from tests.dashboards.reading import Json, Selected
 
 UNITS: Final = frozenset(
     value for name, value in vars(units).items() if isinstance(value, str) and name[0].isupper()
 )
 """All units that Grafana has."""
+
+INTERVAL: Final = promql.parse_duration(RATE_INTERVAL)
 
 LABEL_VALUES: Final = re.compile(r"label_values\((.+), ([a-z_]+)\)")
 
@@ -157,10 +159,13 @@ def _is_promql(expr: str) -> bool:
 
 def target_rate_interval(board: Json) -> Iterator[str]:
     """Every rate is over the interval that fits the scrapes and the time that is looked at."""
-    interval = promql.parse_duration(RATE_INTERVAL)
     for asked in asked_by(board):
-        for node, _ in nodes_of(asked.parse()):
-            if isinstance(node, promql.MatrixSelector) and node.range != interval:
+        for node, parents in nodes_of(asked.parse()):
+            if (
+                isinstance(node, promql.MatrixSelector)
+                and node.range != INTERVAL
+                and not (_is_call(parents[-1:], "last_over_time"))
+            ):
                 yield f"{asked.panel}: {node.range}"
 
 
@@ -182,20 +187,42 @@ def _required(board: Json, label: str) -> Iterator[str]:
 
 
 def target_counter_agg(board: Json) -> Iterator[str]:
-    """A counter is never shown as it is: it depends on when the process began."""
+    """A counter is never shown as it is: it depends on when the process began.
+
+    Unless it began in the interval that is counted: then it is the count.
+    """
     counters = ("_total", "_bucket", "_count", "_sum")
     for asked in asked_by(board):
         for selected in selectors_of(asked.parse()):
-            if selected.metric.endswith(counters) and not _is_rate(selected.parents[-2:]):
+            if not selected.metric.endswith(counters):
+                continue
+            inside = selected.parents[:-1]
+            if not (
+                _is_call(inside[-1:], "rate", "irate", "increase")
+                or _is_new(selected, selected.parents[-1:])
+                or (_is_call(inside[-1:], "last_over_time") and _is_new(selected, inside[-2:-1]))
+            ):
                 yield f"{asked.panel}: {selected.metric}"
 
 
-def _is_rate(parents: tuple[promql.Expr, ...]) -> bool:
-    match parents:
-        case (promql.Call() as call, promql.MatrixSelector()):
-            return call.func.name in {"rate", "irate", "increase"}
-        case _:
-            return False
+def _is_call(parents: tuple[promql.Expr, ...], *functions: str) -> bool:
+    return any(isinstance(p, promql.Call) and p.func.name in functions for p in parents)
+
+
+def _is_new(selected: Selected, parents: tuple[promql.Expr, ...]) -> bool:
+    """Whether what is selected stands in `x unless last_over_time(x[...] offset INTERVAL)`."""
+    for parent in parents:
+        if isinstance(parent, promql.BinaryExpr) and str(parent.op) == "unless":
+            new, known = selectors_of(parent.lhs), selectors_of(parent.rhs)
+            return (
+                [s[:2] for s in new] == [s[:2] for s in known] == [selected[:2]]
+                and _is_call((parent.rhs,), "last_over_time")
+                and any(
+                    isinstance(node, promql.VectorSelector) and node.offset == INTERVAL
+                    for node, _ in nodes_of(parent.rhs)
+                )
+            )
+    return False
 
 
 def target_histogram(board: Json) -> Iterator[str]:

@@ -44,6 +44,11 @@ def panel(**changes: object) -> Callable[[Json], object]:
     return lambda board: next(panels_of(board)).update(changes)
 
 
+def known(metric: str, *, offset: str = "$__rate_interval") -> str:
+    """Ask which series there were before."""
+    return f"last_over_time({metric}{{{SELECTED}}}[1h] offset {offset})"
+
+
 SELECTED = 'job=~"$job", instance=~"$instance"'
 OTHER_SOURCE = {"type": "prometheus", "uid": "mine"}
 
@@ -116,6 +121,12 @@ FAULTS: dict[str, list[Callable[[Json], object]]] = {
         expr(f"sum(a_total{{{SELECTED}}})"),
         expr(f"avg_over_time(a_total{{{SELECTED}}}[$__rate_interval])"),
         expr(f"a_seconds_count{{{SELECTED}}}"),
+        expr(f"a_total{{{SELECTED}}} unless a_total{{{SELECTED}}}"),
+        expr(f"a_total{{{SELECTED}}} or {known('a_total')}"),
+        expr(f"a_total{{{SELECTED}}} unless {known('b_total')}"),
+        expr(f"a_total{{{SELECTED}}} unless {known('a_total', offset='5m')}"),
+        expr(f"a_total{{{SELECTED}}} unless sum({known('a_total')})"),
+        expr(f"sum(a_total{{{SELECTED}}}) + (b{{{SELECTED}}} unless {known('b')})"),
     ],
     "target-histogram-rule": [expr(f"sum(rate(a_bucket{{{SELECTED}}}[$__rate_interval]))")],
     "uneditable-dashboard-rule": [
