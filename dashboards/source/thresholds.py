@@ -29,8 +29,8 @@ ERROR_RATIO_FOR: Final = "5m"
 """A restart of the host, or one open breaker that closes again, is over by then."""
 
 ANSWERS_ASKED_FOR: Final = ("404", "409", "410", "412")
-"""Statuses that programs ask for to learn something (is it there? was somebody faster?). They raise,
-but nobody is to be woken for them. 401 and 403 are none: who has lost access has an outage."""
+"""Statuses that programs ask for to learn something (is it there? was somebody faster?). They
+raise, but nobody is to be woken for them. 401 and 403 are none: losing access is an outage."""
 
 LATENCY_QUANTILE: Final = 0.95
 """One call in twenty is slower. Higher ones need more calls than many a pool has in a window."""
@@ -44,9 +44,6 @@ CONNECT_FAILURE_RATIO: Final = 0.5
 """Of establishments, in a window. Where most succeed, callers get a connection at the next find."""
 CONNECT_FOR: Final = "6m"
 """Longer than the window, so that finds must go on failing: one login that failed calls nobody."""
-CONNECT_MEMORY: Final = "1h"
-"""How long a series may have gone unseen before the window, and is yet not new (a scrape that failed,
-a Prometheus that restarted)."""
 
 # --- what nobody feels yet: tickets ----------------------------------------------------------
 
@@ -71,7 +68,7 @@ POOL_SATURATION_FOR: Final = "10m"
 OVERFLOWED_POOLS: Final = 0
 """Pools without series of their own: none of the other alerts sees one of them alone."""
 OVERFLOW_FOR: Final = "15m"
-"""They stay so for the process's life, so there is no hurry: a process that ends soon needs nobody."""
+"""They stay so for the process's life, so there is no hurry; one that ends soon needs nobody."""
 
 TELEMETRY_ERRORS: Final = 0
 """Errors of instruments in a window. They never reach a caller, but what was to be told is lost."""
