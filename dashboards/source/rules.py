@@ -59,9 +59,8 @@ FAILURES: Final = f"job_host_auth:{COUNT}:failed_rate{WINDOW}"
 FAILURE_RATIO: Final = f"job_host_auth:{COUNT}:failed_ratio{WINDOW}"
 AMPLIFICATION: Final = f"job_host_auth:{names.ATTEMPTS}:per_request{WINDOW}"
 RETRIES: Final = f"job_host_auth:{names.RETRIES}:per_request{WINDOW}"
-LATENCY: Final = (
-    f"job_host_auth:{names.REQUEST_DURATION}:p{thresholds.LATENCY_QUANTILE * 100:.0f}_{WINDOW}"
-)
+SLOW: Final = f"p{thresholds.LATENCY_QUANTILE:.0%}".removesuffix("%")
+LATENCY: Final = f"job_host_auth:{names.REQUEST_DURATION}:{SLOW}_{WINDOW}"
 CONNECT_FAILURES: Final = f"job_host_auth:{names.CONNECT_FAILURES}:per_miss{WINDOW}"
 BREAKER: Final = f"job_host:{names.BREAKER_STATE}:max{thresholds.BREAKER_WINDOW}"
 SATURATION: Final = f"job_host:{names.IN_FLIGHT}:of_limit{WINDOW}"

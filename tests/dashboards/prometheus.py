@@ -18,7 +18,6 @@ import subprocess
 import time
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from urllib.parse import urlencode, urlsplit
 
@@ -27,6 +26,7 @@ import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
 NEEDED: Final = "SLEEPWALKER_NEEDS_PROMETHEUS"
 """The environment variable that says that Prometheus must be here."""
@@ -206,6 +206,9 @@ class Prometheus:
 
     def wait_for_scrape(self) -> None:
         """Wait until each target has been scraped once more, with what it shows from now on.
+
+        The first scrape comes five seconds after the start, however short the interval is: so long
+        Prometheus gathers targets.
 
         :raises PrometheusError: when one isn't
         """

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from prometheus_client import CollectorRegistry, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, start_http_server
 
 from sleepwalker.observability import events, names
 from sleepwalker.observability.metrics import Metrics
@@ -26,17 +26,20 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 @pytest.fixture(scope="module")
 def scraping(start_prometheus: StartPrometheus) -> Iterator[Prometheus]:
-    """Give one that scrapes our metrics, and one of another's that has an exemplar."""
+    """Give one that scrapes our metrics, of a traced attempt among others."""
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     for _ in range(3):
         metrics.record(events.LookedUp(POOL, "hit", 2))
     metrics.record(events.RequestStarted(POOL, "GET"))
-    other = Histogram("other_seconds", "Of an application.", registry=registry)
-    other.observe(0.2, {"trace_id": TRACE})
+    metrics.record(
+        events.AttemptFinished(
+            *(POOL, "GET", 1, 0.2, 200, "none"), trace=events.TracePoint(TRACE, "00f067aa0ba902b7")
+        )
+    )
     server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
     url = f"http://127.0.0.1:{server.server_port}/metrics"
-    running = start_prometheus(Target("shop", url), rules=[RULES])
+    running = start_prometheus(Target("shop", url), rules=[RULES], interval="200ms")
     try:
         running.wait_for_scrape()
         yield running
@@ -75,12 +78,12 @@ def test_a_range_has_each_step(scraping: Prometheus) -> None:
 
 
 def test_exemplars_are_stored(scraping: Prometheus) -> None:
-    [exemplar] = scraping.exemplars('other_seconds_bucket{job="shop"}')
+    [exemplar] = scraping.exemplars(f'{names.ATTEMPT_DURATION}_bucket{{job="shop"}}')
 
-    assert exemplar.labels == {"trace_id": TRACE}
+    assert exemplar.labels["trace_id"] == TRACE
     assert exemplar.value == 0.2
     assert exemplar.series["le"] == "0.25"
-    assert scraping.exemplars(names.ATTEMPTS) == []
+    assert scraping.exemplars(names.IN_FLIGHT) == []
 
 
 def test_the_rules_are_evaluated(scraping: Prometheus) -> None:
