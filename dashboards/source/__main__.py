@@ -11,14 +11,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from dashboards.source import forms
+from dashboards.source import forms, rules
 
 FOLDER = Path(__file__).parent.parent
 
 
 def files() -> dict[str, str]:
     """Give the text of each generated file, by its path below `dashboards/`."""
-    return forms.files()
+    return forms.files() | rules.files()
 
 
 def differences(folder: Path) -> list[str]:

@@ -15,6 +15,7 @@ import yaml
 from dashboards.source import rules, thresholds
 from sleepwalker.observability import names
 from tests.dashboards.prometheus import promtool
+from tests.dashboards.reading import NAMES, board, panels_of
 from tests.docs.pages import PAGES, ROOT, blocks_of, links_of, prose_of, text_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ PROMETHEUS: Final = FOLDER / "prometheus"
 TESTS: Final = sorted((PROMETHEUS / "tests").glob("*.test.yml"))
 ALERTS: Final = rules.alerts()
 BY_NAME: Final = {alert.name: alert for alert in ALERTS}
+BOARDS: Final = [board(name) for name in NAMES]
 HEADINGS: Final = [
     "What it means",
     "What users feel",
@@ -61,12 +63,7 @@ def expressions() -> dict[str, str]:
     return rules.recorded() | {alert.name: alert.expr for alert in ALERTS}
 
 
-# The files
-
-
-@pytest.mark.parametrize(("path", "text"), rules.files().items())
-def test_the_file_is_as_its_source_would_write_it(path: str, text: str) -> None:
-    assert (FOLDER / path).read_text(encoding="utf-8") == text
+# The files (that they are as their source writes them is tested beside the dashboards)
 
 
 def test_promtool_finds_no_fault_with_the_rules() -> None:
@@ -281,6 +278,16 @@ def test_the_page_has_the_figures_of_the_alert(page: str, figures: list[str]) ->
     if f"{rules.REQUESTS} >= " in next(a.expr for a in ALERTS if a.runbook == page):
         assert thresholds.MIN_REQUESTS_PER_SECOND == 0.1
         assert "at least one call in ten seconds" in opening
+
+
+def test_every_panel_that_a_page_names_is_in_the_dashboard_that_it_names() -> None:
+    titles = {board["title"]: {panel["title"] for panel in panels_of(board)} for board in BOARDS}
+
+    for alert in ALERTS:
+        named = re.findall(r"(?<!\*)\*([^*]+)\*", prose_of(f"docs/runbooks/{alert.runbook}.md"))
+        dashboard, *panels = (" ".join(name.split()) for name in named)
+        assert set(panels) <= titles[dashboard]
+        assert panels
 
 
 def test_the_index_lists_every_page_with_its_severity() -> None:
