@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.resources.abc import Traversable
 
-SHIPPED = ("grafana",)
+SHIPPED = ("grafana", "prometheus", "provisioning", "compose.yaml", "tempo.yaml")
 """What is shipped of `dashboards/`: folders with all that is in them, and files."""
 
 
