@@ -190,6 +190,15 @@ class Prometheus:
             for exemplar in each["exemplars"]
         ]
 
+    def rule_errors(self) -> dict[str, str]:
+        """Give what is wrong with each rule whose evaluation failed, by its name."""
+        return {
+            rule["name"]: rule.get("lastError", "")
+            for group in self._ask("rules")["groups"]
+            for rule in group["rules"]
+            if rule["health"] == "err"
+        }
+
     def wait_for(self, promql: str, at_least: int = 1) -> list[Sample]:
         """Evaluate an expression until it gives so many series.
 

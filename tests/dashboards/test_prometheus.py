@@ -21,11 +21,22 @@ if TYPE_CHECKING:
 
 POOL = events.Pool("https://books.example", "basic", ("https://books.example", "basic"))
 RULES = Path(__file__).parent.parent.parent / "dashboards" / "prometheus" / "sleepwalker.rules.yml"
+TWICE = f"""
+groups:
+  - name: wrong
+    rules:
+      - record: twice
+        expr: label_replace({names.ATTEMPT_DURATION}_bucket, "le", "", "", "")
+      - record: after
+        expr: sum({names.ATTEMPT_DURATION}_bucket)
+"""
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 @pytest.fixture(scope="module")
-def scraping(start_prometheus: StartPrometheus) -> Iterator[Prometheus]:
+def scraping(
+    start_prometheus: StartPrometheus, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
     """Give one that scrapes our metrics, of a traced attempt among others."""
     registry = CollectorRegistry()
     metrics = Metrics(registry)
@@ -39,7 +50,9 @@ def scraping(start_prometheus: StartPrometheus) -> Iterator[Prometheus]:
     )
     server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
     url = f"http://127.0.0.1:{server.server_port}/metrics"
-    running = start_prometheus(Target("shop", url), rules=[RULES], interval="200ms")
+    twice = tmp_path_factory.mktemp("rules") / "twice.yml"
+    twice.write_text(TWICE)
+    running = start_prometheus(Target("shop", url), rules=[RULES, twice], interval="200ms")
     try:
         running.wait_for_scrape()
         yield running
@@ -91,6 +104,9 @@ def test_the_rules_are_evaluated(scraping: Prometheus) -> None:
 
     assert sample.value == 1 / 64
     assert set(sample.labels) == {"__name__", "job", names.LABEL_HOST}
+    scraping.wait_for("after")
+    # Before that in its group is one that can't be evaluated: it gives two series of one name.
+    assert set(scraping.rule_errors()) == {"twice"}
 
 
 def test_an_expression_that_can_not_be_read_is_an_error(scraping: Prometheus) -> None:
