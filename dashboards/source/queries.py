@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dashboards.source import thresholds
+from dashboards.source import rules, thresholds
 from sleepwalker.observability import names
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ _LABELS: Final = {
 }
 """The labels with a variable, of the metrics that don't have all four."""
 
+_MEMORY: Final = "1h"
+"""A series that was seen in this time before an interval is not new in it: it has only been away,
+while a scrape failed or Prometheus restarted."""
+
 OPEN: Final = names.BREAKER_STATES.index("open")
 
 
@@ -54,17 +58,15 @@ def select(metric: str, *matchers: str, suffix: str = "") -> str:
     return f"{metric}{suffix}{{{', '.join([*of_variables, *matchers])}}}"
 
 
-def matching(label: str, *values: str, among: Collection[str], negated: bool = False) -> str:
-    """A matcher for one value of a closed set, or several.
+def matching(label: str, value: str, *, among: Collection[str], negated: bool = False) -> str:
+    """A matcher for a value of a closed set.
 
-    :raises ValueError: for a value that the set doesn't have
+    :raises ValueError: for one that the set doesn't have
     """
-    if strangers := [value for value in values if value not in among]:
-        msg = f"{label} is never {strangers}"
+    if value not in among:
+        msg = f"{label} is never {value!r}"
         raise ValueError(msg)
-    if len(values) == 1:
-        return f'{label}{"!=" if negated else "="}"{values[0]}"'
-    return f'{label}{"!~" if negated else "=~"}"{"|".join(values)}"'
+    return f'{label}{"!=" if negated else "="}"{value}"'
 
 
 def rate(metric: str, *matchers: str, by: Collection[str] = (), suffix: str = "") -> str:
@@ -75,7 +77,7 @@ def rate(metric: str, *matchers: str, by: Collection[str] = (), suffix: str = ""
 def count(metric: str, *matchers: str, by: Collection[str] = (), suffix: str = "") -> str:
     """How often in the interval, the count with which a series began in it among it (rule 4)."""
     series = select(metric, *matchers, suffix=suffix)
-    known = f"last_over_time({series}[{thresholds.CONNECT_MEMORY}] offset $__rate_interval)"
+    known = f"last_over_time({series}[{_MEMORY}] offset $__rate_interval)"
     return total(f"({series} unless {known}) or increase({series}[$__rate_interval])", by=by)
 
 
@@ -148,14 +150,14 @@ def attempts(*matchers: str, by: Collection[str] = ()) -> str:
 
 
 def error_ratio(*, by: Collection[str] = ()) -> str:
-    """The share of calls that failed, as the alert counts them.
+    """The share of calls that failed, as the alert's rules count them.
 
     That is: all that were given up, refused or timed out; and those that ended with an answer that
-    raises, less the answers that programs ask for (`thresholds.ANSWERS_ASKED_FOR`).
+    raises, less the answers that programs ask for.
     """
     all_of_them = requests(by=by)
-    failed = requests(_outcome("exhausted", "refused", "timeout"), by=by)
-    raised = requests(_outcome("error"), by=by)
+    failed = requests(f'{names.LABEL_OUTCOME}=~"{rules.FAILED}"', by=by)
+    raised = requests(matching(names.LABEL_OUTCOME, "error", among=names.REQUEST_OUTCOMES), by=by)
     codes = "|".join(thresholds.ANSWERS_ASKED_FOR)
     asked_for = attempts(f'{names.LABEL_CODE}=~"{codes}"', by=by)
     return (
@@ -172,8 +174,8 @@ def amplification(*, by: Collection[str] = ()) -> str:
 
 def request_quantile(q: float, *, by: Collection[str] = ()) -> str:
     """How long calls took that were sent and ended, retries and waits included."""
-    unfinished = _outcome("refused", "cancelled", negated=True)
-    return quantile(q, names.REQUEST_DURATION, unfinished, by=by)
+    timed = f'{names.LABEL_OUTCOME}!~"{rules.NOT_TIMED}"'
+    return quantile(q, names.REQUEST_DURATION, timed, by=by)
 
 
 def attempt_quantile(q: float, *, by: Collection[str] = ()) -> str:
@@ -208,11 +210,6 @@ def follows(*, across: bool) -> str:
     """Links that were followed, a second, within a host or from one to another."""
     where = matching(names.LABEL_CROSS_HOST, "true" if across else "false", among=names.CROSS_HOST)
     return rate(names.LINK_FOLLOWS, where)
-
-
-def _outcome(*outcomes: str, negated: bool = False) -> str:
-    among = names.REQUEST_OUTCOMES
-    return matching(names.LABEL_OUTCOME, *outcomes, among=among, negated=negated)
 
 
 # --- what the variables offer ----------------------------------------------------------------
