@@ -21,6 +21,7 @@ import warnings
 from pathlib import Path
 from typing import Any, Final
 
+import sleepwalker.cli
 import tests.servers
 from tests.docs.hosts import Hosts, resolve_as_told
 from tests.docs.pages import ROOT, Block, PageError, blocks_of
@@ -167,7 +168,7 @@ def run_page(page: str, text: str | None = None) -> None:
 
 
 def run_program(command: list[str]) -> None:
-    """Be the program that a page's command line starts: `python FILE ...` or `pytest ...`."""
+    """Be the program that a page's command line starts: `python FILE`, `pytest` or ours."""
     resolve_as_told()
     name, *arguments = command
     sys.path[0] = str(Path.cwd())
@@ -179,8 +180,11 @@ def run_program(command: list[str]) -> None:
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         sys.argv = ["pytest", "-p", "no:cacheprovider", "--rootdir=.", *arguments]
         runpy.run_module("pytest", run_name="__main__")
+    elif name == "sleepwalker":
+        sys.argv = command
+        sleepwalker.cli.main()
     else:
-        message = f"the documentation runs python and pytest, not {name}"
+        message = f"the documentation runs python, pytest and sleepwalker, not {name}"
         raise PageError(message)
 
 
