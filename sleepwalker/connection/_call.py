@@ -846,6 +846,17 @@ class Call:
         """What the caller's own body raised."""
         self._callers_own = error
 
+    def shown(self, texts: list[str]) -> list[str]:
+        """What may be shown of texts of a lower layer."""
+        secrets = self.secrets()
+        return [self._shown_text(text, secrets) for text in texts]
+
+    def _shown_text(self, text: str, secrets: tuple[str, ...]) -> str:
+        if not text.startswith(("/", "http://", "https://")):
+            return self._redaction.text(text, secrets)
+        # A path with its query as well: what rewrites paths is to get it.
+        return self._redaction.text(self._redaction.url(text), secrets, rewritten=True)
+
     # --- redirects ---------------------------------------------------------------------------
 
     def _follow(self, response: requests.Response) -> bool:

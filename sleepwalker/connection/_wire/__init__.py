@@ -11,6 +11,7 @@
 - `_socket_pools`: the idle ones of a host
 - `_adapter`: what `requests` sends through
 - `_session`: the `requests.Session` over it, and its cookies
+- `_logs`: what urllib3 logs of a request of ours
 - `_between`: what a test puts between the two
 
 Rules:

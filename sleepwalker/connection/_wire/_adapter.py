@@ -15,6 +15,7 @@ from urllib3.exceptions import ClosedPoolError, HTTPError
 
 from sleepwalker.connection import _forks
 
+from . import _logs
 from ._socket_pools import PlainPool, Pool, TLSPool
 from ._watch import here
 
@@ -43,6 +44,7 @@ class Adapter(HTTPAdapter):
         self._pools = Pools()
         super().__init__(pool_maxsize=POOL_SIZE)
         _forks.enlist(self)
+        _logs.install()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         if self._ssl_context is not None:
@@ -194,6 +196,7 @@ class Adapter(HTTPAdapter):
         self._ssl_context, self._plain, self._pools = None, None, Pools()
         super().__setstate__(state)
         _forks.enlist(self)
+        _logs.install()
 
     def _renew_in_child(self) -> None:
         for manager in (self.poolmanager, *self.proxy_manager.values()):

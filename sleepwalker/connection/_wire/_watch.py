@@ -94,6 +94,9 @@ class Watch(Protocol):
     def body_failed(self, error: Exception) -> None:
         """The caller's body could not be read while it was sent."""
 
+    def shown(self, texts: list[str]) -> list[str]:
+        """What may be shown of texts of a lower layer: URLs, paths with a query, free text."""
+
 
 class Here(threading.local):
     """The call that is being sent by this thread."""
