@@ -40,6 +40,7 @@ from sleepwalker.exceptions import (
     URLError,
 )
 from sleepwalker.observability import events, names
+from sleepwalker.observability.redaction import cookies_of
 from sleepwalker.resilience import deadline as _deadline
 from sleepwalker.resilience.deadline import Deadline
 from sleepwalker.resilience.layers import Result
@@ -755,6 +756,7 @@ class Call:
             tuple(hop.settings["proxies"].values()),
             hop.auth,
             self._from_auth,
+            cookies_of(self._conn.session.cookies),
         )
 
     # --- the wire's view of this call (`_wire.Watch`) ----------------------------------------

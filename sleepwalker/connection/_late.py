@@ -42,10 +42,12 @@ class Secrets(NamedTuple):
     auth: Any
     of_auth: tuple[str, ...]
     """What an auth of the caller's own kind has put into requests."""
+    cookies: tuple[str, ...]
+    """What is in the jar, of which a request takes along only some."""
 
     def found(self) -> tuple[str, ...]:
         """The secret texts, in the order to take them out."""
-        of_auth = list(self.of_auth)
+        of_auth = [*self.of_auth, *self.cookies]
         if isinstance(self.auth, HTTPDigestAuth):
             # Of which the request shows only hashes.
             of_auth += _auth.secrets_of(self.auth)

@@ -3,7 +3,8 @@
 Rules:
 
 1. Redaction happens at the source: no instrument, error or `repr` ever gets the unredacted thing.
-2. What may hold a secret is decided by name, in any letter case and however it is encoded.
+2. What may hold a secret is decided by name, in any letter case and however it is encoded; by its
+   form only where that can't be mistaken: userinfo, a JSON Web Token, what stands behind `Bearer`.
 3. What went out as a secret with a request is also taken out *by value* of every text that came
    back or was made from it: messages of other libraries, bodies of errors.
 """
@@ -21,7 +22,15 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
+from urllib.parse import (
+    SplitResult,
+    quote,
+    quote_plus,
+    unquote,
+    unquote_plus,
+    urlsplit,
+    urlunsplit,
+)
 
 import requests
 from requests.structures import CaseInsensitiveDict
@@ -70,6 +79,8 @@ PARAMETERS = frozenset(
         "bearer",
         "clientassertion",
         "code",
+        "codeverifier",
+        "devicecode",
         "googleaccessid",
         "hmac",
         "jwt",
@@ -95,7 +106,10 @@ WORDS = (
     "apikey",
     "authorization",
     "authtoken",
+    "bearer",
+    "cookie",
     "credential",
+    "csrf",
     "passphrase",
     "passwd",
     "password",
@@ -106,10 +120,20 @@ WORDS = (
     "signingkey",
     "token",
     "jwt",
+    "xsrf",
 )
 """Parts of a name (without ``-``, ``_`` and ``.``) that make a header or parameter secret."""
 
-_SEPARATORS = str.maketrans("", "", "-_. []")
+MEMBERS = frozenset({"assertion", "hmac", "otp", "pass", "passcode", "pin", "pw", "pwd"})
+"""Members of a request's body whose values are secret, beside those with one of `WORDS`.
+
+Fewer than the parameters: a `code` or a `key` in a document is seldom a secret, and an error that
+quotes it shall stay readable.
+"""
+
+_SEPARATORS = str.maketrans("", "", "-_. []\t\0")
+_COMPOUND = re.compile(r"[\[\].]+")
+"""What divides a name that is made of several: ``login[pin]``, ``login.pin``."""
 _NESTED = 3
 """How often a value is percent-decoded to look for a URL in it."""
 _ENDLESS = 16
@@ -129,7 +153,18 @@ _WORD_BEGINS = (
 )
 """Where a word may begin: behind no letter or digit but those of an escape."""
 _ESCAPE = re.compile("%[0-9A-F]{2}")
-_USERINFO = re.compile(r"""//[^\s/?#"<>@]{1,400}@""")
+_USERINFO = re.compile(r"""(//|\bhttps?:/?)[^\s/?#"<>@]{1,400}@""", re.IGNORECASE)
+_MEMBER = re.compile(r'"([^"\\]{1,200})"\s*:')
+"""The name of a member in JSON."""
+_JWT = re.compile(r"\beyJ[\w-]{6,}\.eyJ[\w-]{6,}\.[\w-]*", re.ASCII)
+"""A JSON Web Token: header and claims are JSON, whose ``{"`` is ``eyJ`` in base64."""
+_SCHEME = re.compile(
+    r"\b(bearer|basic|negotiate)(\s+|%20)(?=[^\s,;]{0,200}\d)[\w.~+/-]{12,}=*",
+    re.ASCII | re.IGNORECASE,
+)
+"""Credentials behind the name of their scheme. Words have no digits in them."""
+_NOBODY = rf"\1{REDACTED}:{REDACTED}@"
+"""What stands in the place of userinfo."""
 _PAIRS = re.compile(r"([?&;])")
 _MATRIX = re.compile(r"((?:;|%3[Bb])([^/;=]{1,200})=)([^/;]+)")
 """A parameter in a path: ``;jsessionid=...``."""
@@ -146,6 +181,12 @@ _COOKIE_ATTRIBUTES = frozenset(
 """What stands in a Set-Cookie beside the cookie, and is no secret."""
 _MOST_GIVEN = 100
 """Secrets: how many of those that a response gives, or a URL has, are looked for."""
+_LARGEST_BODY = 16 * 1024
+"""Bytes: a larger body of a request is no login, and not looked through."""
+_PART = re.compile(
+    r'\bname="?([^";\r\n]{1,200})"?[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n(.*?)\r\n--', re.DOTALL
+)
+"""A part of a form in several parts: its name and what is in it."""
 _MOST_PARTS = 1000
 """Parts of an exception's arguments and attributes: one that has more is not looked through."""
 _LITERALS = frozenset({"true", "false", "null"})
@@ -174,6 +215,7 @@ class Redaction:
     ) -> None:
         self._headers = HEADERS | {name.lower() for name in _names("headers", headers)}
         self._parameters = PARAMETERS | {_plain(n) for n in _names("parameters", parameters)}
+        self._members = MEMBERS | (self._parameters - PARAMETERS)
         if path is not None and not callable(path):
             msg = f"path must be a function of a path, not {type(path).__name__}"
             raise ConfigurationError(msg)
@@ -183,20 +225,28 @@ class Redaction:
         more = len(self._headers - HEADERS), len(self._parameters - PARAMETERS)
         return f"<Redaction {more[0]} headers and {more[1]} parameters of the user's>"
 
-    def secret_header(self, name: str) -> bool:
+    def secret_header(self, name: str | bytes) -> bool:
         """Whether the header of this name is secret."""
-        lower = name.lower()
+        lower = name.decode("latin-1").lower() if isinstance(name, bytes) else name.lower()
         plain = lower.translate(_SEPARATORS)
         return lower in self._headers or plain.endswith("key") or any(w in plain for w in WORDS)
 
     def secret_parameter(self, name: str) -> bool:
         """Whether the query parameter of this (percent-encoded) name is secret."""
-        plain = _plain(name)
-        return (
-            plain in self._parameters
-            or plain.endswith("key")
-            or any(word in plain for word in WORDS)
-        )
+        decoded = _decoded(name)
+        plain = decoded.translate(_SEPARATORS)
+        if plain in self._parameters or plain.endswith("key") or any(w in plain for w in WORDS):
+            return True
+        parts = _COMPOUND.split(decoded) if "[" in decoded or "." in decoded else ()
+        return any(part.translate(_SEPARATORS) in self._parameters for part in parts)
+
+    def _secret_member(self, name: str) -> bool:
+        """Whether the member of this name of a request's body is secret."""
+        lower = name.lower()
+        plain = lower.translate(_SEPARATORS)
+        if plain in self._members or any(word in plain for word in WORDS):
+            return True
+        return any(part.translate(_SEPARATORS) in self._members for part in _COMPOUND.split(lower))
 
     def url(self, url: str) -> str:
         """The URL without userinfo and fragment, its secret parameters' values replaced."""
@@ -214,6 +264,8 @@ class Redaction:
         netloc = parts.netloc
         if "@" in netloc:
             netloc = f"{REDACTED}:{REDACTED}@{netloc.rpartition('@')[2]}"
+        elif "@" in url and _is_cut_userinfo(parts):
+            return f"{parts.scheme}:{'//' * bool(netloc)}{REDACTED}"
         path = parts.path
         if self._path is not None and rewrite:
             try:
@@ -221,8 +273,15 @@ class Redaction:
             except Exception:  # noqa: BLE001 - a rewriter that fails must not fail the request
                 path = f"/{REDACTED}"
         path = _MATRIX.sub(self._parameter, path)
+        if "%" in path:
+            segments = path.split("/")
+            path = "/".join(REDACTED if self._hides(segment) else segment for segment in segments)
         query = self._query(parts.query) if parts.query else ""
-        return urlunsplit((parts.scheme, netloc, path, query, ""))
+        shown = urlunsplit((parts.scheme, netloc, path, query, ""))
+        if "@" in path and "//" in path:
+            # A whole URL in it.
+            shown = _USERINFO.sub(_NOBODY, shown)
+        return _JWT.sub(REDACTED, shown) if "eyJ" in shown else shown
 
     def _parameter(self, match: re.Match[str]) -> str:
         secret = self.secret_parameter(match.group(2)) or self._hides(match.group(3))
@@ -233,23 +292,36 @@ class Redaction:
         # Separators stand between the pairs: "&", the old ";", and the "?" of a URL in a value.
         for pair in _PAIRS.split(query):
             name, equals, value = pair.partition("=")
-            secret = equals and (self.secret_parameter(name) or self._hides(value))
+            if not equals:
+                kept.append(REDACTED if "%" in pair and self._hides(pair) else pair)
+                continue
+            secret = self.secret_parameter(name) or self._hides(value)
             kept.append(f"{name}={REDACTED}" if secret else pair)
         return "".join(kept)
 
     def _hides(self, value: str) -> bool:
-        """Whether a value is a percent-encoded URL or query with a secret in it."""
-        for _ in range(_NESTED):
+        """Whether a value is a URL, query or JSON with a secret in it, however percent-encoded."""
+        for _ in range(_NESTED + 1):
+            if self._has_named(value):
+                return True
             plain = unquote(value)
             if plain == value:
                 return False
-            # With the patterns alone: a URL nested in itself must not be gone through again and
-            # again.
-            names = (match.group(1) for match in _QUERY.finditer(plain))
-            if _USERINFO.search(plain) or any(map(self.secret_parameter, names)):
-                return True
             value = plain
         return False
+
+    def _has_named(self, text: str) -> bool:
+        """Whether a secret stands in a text by its name."""
+        # With the patterns alone: a URL nested in itself must not be gone through again and again.
+        names = []
+        if "=" in text:
+            pairs = (match.groups() for match in _QUERY.finditer(text))
+            names += [name for name, value in pairs if not value.startswith(REDACTED)]
+        if '"' in text:
+            names += _MEMBER.findall(text)
+        if any(map(self.secret_parameter, names)):
+            return True
+        return ":" in text and "@" in text and _USERINFO.search(text) is not None
 
     def headers(
         self, headers: Mapping[str, Any] | None, secrets: Iterable[str] = ()
@@ -261,6 +333,7 @@ class Redaction:
         shown: CaseInsensitiveDict[str] = CaseInsensitiveDict()
         for name, value in (headers or {}).items():
             text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+            name = name.decode("latin-1") if isinstance(name, bytes) else name  # noqa: PLW2901 - the same name
             shown[name] = REDACTED if self.secret_header(name) else self._value(name, text, secrets)
         return shown
 
@@ -341,7 +414,8 @@ class Redaction:
         """The text of a body without secrets; one that is JSON stays so, if it can."""
         tokens = _tokens_decoded(text) if "\\" in text else ""
         # Only those that are there: there may be many, and many tokens.
-        known = [secret for secret in secrets if secret in text or secret in tokens]
+        folded = f"{text}\0{tokens}".lower()
+        known = [secret for secret in secrets if secret.lower() in folded]
         if not known:
             return text
         if _is_json(text):
@@ -378,7 +452,18 @@ class Redaction:
                 found.update(_credentials_in(name, text))
         for url in (getattr(request, "url", None), *urls):
             found |= self._secrets_in(url)
+        found.update(itertools.islice(self._secrets_sent(request), _MOST_GIVEN))
         return all_forms(found)
+
+    def _secrets_sent(self, request: Any) -> Iterator[str]:
+        """The secrets in a request's body, if it is a form or JSON, by their names."""
+        body = getattr(request, "body", None)
+        if not body or not isinstance(body, bytes | str) or len(body) > _LARGEST_BODY:
+            return
+        text = body if isinstance(body, str) else body.decode(errors="replace")
+        for name, value in _members(text, str(request.headers.get("Content-Type"))):
+            if self._secret_member(name):
+                yield value
 
     def _secrets_given(self, response: requests.Response) -> tuple[str, ...]:
         """The secret values that a response gives, in all forms: its cookies, where it leads to.
@@ -419,10 +504,13 @@ class Redaction:
         """
         if "://" in text:
             text = _URL.sub(lambda match: self._url(match.group(), rewrite=not rewritten), text)
-        if "//" in text and "@" in text:
-            text = _USERINFO.sub(f"//{REDACTED}:{REDACTED}@", text)
+        if ":" in text and "@" in text:
+            text = _USERINFO.sub(_NOBODY, text)
         if "=" in text:
             text = _QUERY.sub(self._pair, text)
+        if "eyJ" in text:
+            text = _JWT.sub(REDACTED, text)
+        text = _SCHEME.sub(rf"\1\2{REDACTED}", text)
         return self._without(text, secrets)
 
     def _pair(self, match: re.Match[str]) -> str:
@@ -432,15 +520,18 @@ class Redaction:
         return f"{name}={REDACTED}" if self.secret_parameter(name) and not done else match.group()
 
     def _without(self, text: str, secrets: Iterable[str]) -> str:
+        folded = text.lower()
         for secret in secrets:
-            if secret not in text:
+            if secret.lower() not in folded:
                 continue
             if len(secret) >= _DISTINCTIVE:
-                text = text.replace(secret, REDACTED)
+                text = re.sub(re.escape(secret), REDACTED, text, flags=re.IGNORECASE)
             else:
-                # A word of its own only: a user name "test" is no reason to cut up "latest".
+                # A word of its own only, and as it was given: a user name "test" is no reason to
+                # cut up "latest", or a sentence that begins with "Test".
                 word = rf"{_WORD_BEGINS}{re.escape(secret)}(?![A-Za-z0-9])"
                 text = re.sub(word, REDACTED, text)
+            folded = text.lower()
         return text
 
     def cause(
@@ -656,6 +747,7 @@ def _forms(secret: str) -> set[str]:
         quote(secret, safe="", encoding="latin-1", errors="replace"),
         quote_plus(secret, errors="replace"),
     }
+    percent |= {quote(form, safe="") for form in percent}
     quoted = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     # As Go and Rails write JSON, and .NET.
     quoted |= {_UNSAFE_IN_HTML.sub(lambda match: _escape(match, "x"), form) for form in quoted}
@@ -672,12 +764,24 @@ def _forms(secret: str) -> set[str]:
         base64.urlsafe_b64encode(_utf8(secret)).decode().rstrip("="),
         # As `requests` writes a Basic pair.
         base64.b64encode(secret.encode("latin-1", "replace")).decode().rstrip("="),
+        *_within_base64(_utf8(secret)),
+        _utf8(secret).hex(),
         *(escaped.replace("&#x27;", a).replace("&quot;", q) for a, q in _HTML_QUOTES),
         escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;").replace("+", "&#43;"),
         repr(secret)[1:-1],
         repr(_utf8(secret))[2:-1],
         repr(secret.encode("latin-1", "replace"))[2:-1],
     }
+
+
+def _within_base64(data: bytes) -> Iterator[str]:
+    """What is sure to be there of a secret in the base64 of a longer text."""
+    for offset in range(3):
+        # What stands before and behind it changes the characters at both ends.
+        text = base64.b64encode(b"\0" * offset + data).decode().rstrip("=")
+        middle = text[(0, 2, 3)[offset] : len(text) - bool((offset + len(data)) % 3)]
+        if len(middle) >= _DISTINCTIVE:
+            yield from (middle, middle.replace("+", "-").replace("/", "_"))
 
 
 def _utf8(secret: str) -> bytes:
@@ -736,8 +840,65 @@ def _names(what: str, names: Any) -> tuple[str, ...]:
 
 
 def _plain(name: str) -> str:
-    """A parameter's name as it is compared: decoded (twice), lower case, without separators."""
-    return unquote_plus(unquote_plus(name)).lower().translate(_SEPARATORS)
+    """A parameter's name as it is compared: decoded, lower case, without separators."""
+    return _decoded(name).translate(_SEPARATORS)
+
+
+def _decoded(name: str) -> str:
+    """A parameter's name, percent-decoded and in lower case."""
+    for _ in range(_NESTED):
+        plain = unquote_plus(name)
+        if plain == name:
+            break
+        name = plain
+    return name.lower()
+
+
+def _is_cut_userinfo(parts: SplitResult) -> bool:
+    """Whether a URL with an ``@`` behind its host has userinfo that a parser cuts in two.
+
+    A ``/``, ``?`` or ``#`` in a password does that, or a missing slash before it.
+    """
+    if not parts.netloc:
+        return bool(parts.scheme)
+    port = parts.netloc.rpartition(":")[2] if ":" in parts.netloc else ""
+    return bool(port) and not port.isdecimal() and not port.endswith("]")
+
+
+def _members(text: str, kind: str) -> Iterator[tuple[str, str]]:
+    """The names and values in a form, or those of texts and numbers in JSON."""
+    kind = kind.lower()
+    if "json" in kind:
+        yield from _members_of_json(json.loads(text) if _is_json(text) else None)
+    elif "form-urlencoded" in kind:
+        for pair in text.split("&"):
+            name, _, value = pair.partition("=")
+            yield unquote_plus(name), unquote_plus(value)
+    elif "multipart/" in kind:
+        yield from (match.groups() for match in _PART.finditer(text))  # type: ignore[misc] # two
+
+
+def _members_of_json(document: Any) -> Iterator[tuple[str, str]]:
+    pending = [("", document)]
+    while pending:
+        name, value = pending.pop()
+        if isinstance(value, dict):
+            pending += value.items()
+        elif isinstance(value, list):
+            # What stands in a list goes by the list's name.
+            pending += [(name, item) for item in value]
+        elif isinstance(value, str | int | float) and not isinstance(value, bool):
+            yield name, str(value)
+
+
+def cookies_of(jar: Iterable[Any]) -> tuple[str, ...]:
+    """The values of a jar's cookies that are worth looking for, a hundred at most."""
+    values: list[str] = []
+    # A jar of the user's may be anything.
+    with suppress(Exception):
+        for cookie in itertools.islice(jar, _MOST_GIVEN):
+            values += {cookie.value, cookie.value.strip('"')}
+    return tuple(value for value in values if len(value) >= _DISTINCTIVE)
 
 
 def _cookies_in(header: str) -> list[str]:
