@@ -156,13 +156,15 @@ _ESCAPE = re.compile("%[0-9A-F]{2}")
 _USERINFO = re.compile(r"""(//|\bhttps?:/?)[^\s/?#"<>@]{1,400}@""", re.IGNORECASE)
 _MEMBER = re.compile(r'"([^"\\]{1,200})"\s*:')
 """The name of a member in JSON."""
-_JWT = re.compile(r"\beyJ[\w-]{6,}\.eyJ[\w-]{6,}\.[\w-]*", re.ASCII)
+_JWT = re.compile(
+    r"(?:(?<![\w-])|(?<=%[0-9A-Fa-f]{2}))eyJ[\w-]{6,}\.eyJ[\w-]{6,}\.[\w-]*", re.ASCII
+)
 """A JSON Web Token: header and claims are JSON, whose ``{"`` is ``eyJ`` in base64."""
 _SCHEME = re.compile(
-    r"\b(bearer|basic|negotiate)(\s+|%20)(?=[^\s,;]{0,200}\d)[\w.~+/-]{12,}=*",
+    r"\b(bearer|basic|negotiate)(\s+|%20)(?=[^\s,;]{0,200}[\d=])[\w.~+/-]{12,}=*",
     re.ASCII | re.IGNORECASE,
 )
-"""Credentials behind the name of their scheme. Words have no digits in them."""
+"""Credentials behind the name of their scheme. Words have no digit in them, nor padding behind."""
 _NOBODY = rf"\1{REDACTED}:{REDACTED}@"
 """What stands in the place of userinfo."""
 _PAIRS = re.compile(r"([?&;])")

@@ -7,17 +7,24 @@ earlier hop, in what an auth of the user's own kind put there, or at the end of 
 from __future__ import annotations
 
 import base64
+import gzip
 import html
 import json
 import pickle
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 from requests.auth import AuthBase, HTTPDigestAuth
 
-from sleepwalker import ANONYMOUS, DecodeError, HTTPForbidden, HTTPNotFound
+from sleepwalker import (
+    ANONYMOUS,
+    DecodeError,
+    HTTPForbidden,
+    HTTPNotFound,
+    HTTPUnprocessableContent,
+)
 from sleepwalker.connection._call import ERROR_BODY
 from tests.integration.retrying import Client
 from tests.planting import everything_in, found, new_secret
@@ -93,6 +100,46 @@ def test_the_name_and_password_of_digest_are_secret_though_no_request_shows_them
 
     for secret in (name, password):
         assert found(secret, told(caught.value)) is None
+
+
+@pytest.mark.parametrize("path", ["/login", "/"])
+def test_a_cookie_that_one_answer_sets_is_not_in_the_error_of_another(
+    server: ScriptedServer, path: str
+) -> None:
+    secret = new_secret()
+    server.script(respond(200, {"Set-Cookie": f"id={secret}; Path={path}"}))
+    server.default = respond(404, body=f"{secret} is no session".upper().encode())
+    client = Client(server)
+    client.conn.request("GET", "/login")
+    with pytest.raises(HTTPNotFound) as caught:
+        client.conn.request("GET", "/books")
+
+    assert ("Cookie" in server.requests[1].headers) is (path == "/")
+    assert found(secret, told(caught.value)) is None
+
+
+SENT: dict[str, Callable[[str], dict[str, Any]]] = {
+    "JSON": lambda secret: {"json": {"user": [{"new_password": secret}]}},
+    "a form": lambda secret: {"data": {"client_secret": secret}},
+    "a form in parts": lambda secret: {"files": {"password": (None, secret)}},
+}
+
+
+@pytest.mark.parametrize("what", SENT)
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_a_password_in_a_body_is_not_in_the_error_that_quotes_it(
+    server: ScriptedServer, what: str, encoding: str
+) -> None:
+    secret = new_secret("awkward")
+    body = json.dumps({"errors": [{"password": {"given": secret, "is": "too long"}}]}).encode()
+    packed = gzip.compress(body) if encoding == "gzip" else body
+    server.default = respond(422, {"Content-Encoding": encoding}, packed)
+    client = Client(server)
+    with pytest.raises(HTTPUnprocessableContent) as caught:
+        client.conn.request("POST", "/users", **SENT[what](secret))
+
+    assert found(secret, told(caught.value)) is None
+    assert "too long" in told(caught.value)
 
 
 WRITTEN: dict[str, Callable[[str], str]] = {

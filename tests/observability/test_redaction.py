@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 LEGAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$'()*+,"
 SECRETS = st.text(LEGAL, min_size=4, max_size=24).map(lambda tail: f"S3CRET{tail}X")
 SEPARATORS = ("", "-", "_", ".")
+JWT = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ."
+"""A JSON Web Token, of nobody and not signed."""
 
 
 @st.composite
@@ -132,6 +134,28 @@ def test_userinfo_is_taken_out_of_a_url(user: str, password: str) -> None:
         ("https://h/?SAMLResponse=abc", f"https://h/?SAMLResponse={REDACTED}"),
         ("https://h/?SAMLRequest=abc", f"https://h/?SAMLRequest={REDACTED}"),
         ("https://h/?oauth_verifier=abc", f"https://h/?oauth_verifier={REDACTED}"),
+        ("https://h/?code_verifier=abc&x=1", f"https://h/?code_verifier={REDACTED}&x=1"),
+        ("https://h/?_csrf=abc&xsrf=abc", f"https://h/?_csrf={REDACTED}&xsrf={REDACTED}"),
+        ("https://h/?cookies=abc", f"https://h/?cookies={REDACTED}"),
+        ("https://h/?login[pin]=abc", f"https://h/?login[pin]={REDACTED}"),
+        ("https://h/?login%5Bpin%5D[]=abc", f"https://h/?login%5Bpin%5D[]={REDACTED}"),
+        ("https://h/?login.pin=abc&a.b=c", f"https://h/?login.pin={REDACTED}&a.b=c"),
+        ("https://h/?%252573ig=abc", f"https://h/?%252573ig={REDACTED}"),
+        ("https://h/?to%09ke%00n=abc", f"https://h/?to%09ke%00n={REDACTED}"),
+        ("https://h/?token%3Dabc&page=2", f"https://h/?{REDACTED}&page=2"),
+        ("https://h/?https%3A%2F%2Fo%2F%3Ftoken%3Dabc", f"https://h/?{REDACTED}"),
+        ("https://h/?next=sig=abc", f"https://h/?next={REDACTED}"),
+        ("https://h/a/https%3A%2F%2Fo%2F%3Ftoken%3Dabc/b", f"https://h/a/{REDACTED}/b"),
+        ("https://h/a/https%3A%2F%2Fu:abc%40o/b", f"https://h/a/{REDACTED}/b"),
+        ("https://h/a/https://u:abc@o/b", f"https://h/a/https://{REDACTED}:{REDACTED}@o/b"),
+        ("https://h/a;token%3Dabc/b", f"https://h/{REDACTED}/b"),
+        ("https://h/?where=%7B%22token%22%3A%20%22abc%22%7D", f"https://h/?where={REDACTED}"),
+        ("https://u:abc/def@h/", f"https://{REDACTED}"),
+        ("https://u:abc?def@h/", f"https://{REDACTED}"),
+        ("https://u:abc#def@h/", f"https://{REDACTED}"),
+        ("https:/u:abc@h/", f"https:{REDACTED}"),
+        ("https:u:abc@h/", f"https:{REDACTED}"),
+        (f"https://h/verify/{JWT}?x={JWT}", f"https://h/verify/{REDACTED}?x={REDACTED}"),
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
@@ -165,6 +189,10 @@ def test_a_url_within_a_value_is_shown_without_its_secrets(inner: str, times: in
         "https://host.example/books?next=%2Fbooks%3Fpage%3D3",
         "https://host.example/passwords/token",
         "https://[2001:db8::1]/",
+        "https://[2001:db8::1]/@reader",
+        "https://host.example:8443/@reader?to=a@b.example",
+        "https://host.example/a%3Db/c%22d%22:e?page%3D2",
+        "https://host.example/?sort.by=date&fields[book]=title",
         "/books?page=2",
         "https://host.example/?token",
         "",
@@ -285,6 +313,13 @@ def test_header_values_that_are_bytes_are_shown_as_text() -> None:
     }
 
 
+def test_header_names_that_are_bytes_are_names_like_any_other() -> None:
+    given: Any = {b"X-Api-Key": b"abc", b"X-Page": "2"}
+
+    assert dict(DEFAULT.headers(given)) == {"X-Api-Key": REDACTED, "X-Page": "2"}
+    assert DEFAULT.secret_header(b"AUTHORIZATION")
+
+
 def test_no_headers_are_no_headers() -> None:
     assert dict(DEFAULT.headers(None)) == {}
 
@@ -327,6 +362,8 @@ def test_a_secret_is_taken_out_of_a_url_in_the_middle_of_a_text(
         "a=b&c=d",
         "if x == y: token",
         "the token was refused",
+        "Basic authentication-needed, bearer of news, basic 2, eyJ.eyJ.",
+        "mail to reader@host.example: no",
     ],
 )
 def test_a_text_without_secrets_is_shown_as_it_is(text: str) -> None:
@@ -357,6 +394,58 @@ def test_a_known_token_is_taken_out_whatever_stands_around_it(text: str) -> None
     assert found(secret, DEFAULT.text(text.format(secret), (secret,))) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("refused: Bearer abcdefghijk1.", f"refused: Bearer {REDACTED}"),
+        ("'authorization': 'basic cmVhZGVyOjEyMw=='", f"'authorization': 'basic {REDACTED}'"),
+        (f"no such {JWT}", f"no such {REDACTED}"),
+        ("https:/reader:abc@h said no", f"https:/{REDACTED}:{REDACTED}@h said no"),
+    ],
+)
+def test_what_has_the_form_of_a_credential_is_taken_out_of_a_text(text: str, shown: str) -> None:
+    assert DEFAULT.text(text) == shown
+
+
+HOW: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "percent": lambda s: quote(s, safe=""),
+    "percent, twice": lambda s: quote(quote(s, safe=""), safe=""),
+    "in a form": quote_plus,
+    "in JSON": lambda s: json.dumps(s)[1:-1],
+    "in JSON within JSON": lambda s: json.dumps(json.dumps({"a": s})),
+    "in base64": lambda s: base64.b64encode(f"r:{s}".encode()).decode(),
+    "in base64 of JSON": lambda s: base64.urlsafe_b64encode(json.dumps([s]).encode()).decode(),
+    "in hexadecimal": lambda s: s.encode().hex(),
+}
+CASES: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "lower": str.lower,
+    "upper": str.upper,
+    "swapped": str.swapcase,
+}
+
+
+@given(
+    st.text("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGH-._~+/=%&", min_size=14, max_size=40),
+    st.sampled_from(sorted(HOW)),
+    st.sampled_from(sorted(CASES)),
+)
+def test_a_known_secret_is_taken_out_in_any_letters_and_encoding(
+    secret: str, how: str, case: str
+) -> None:
+    text = f"no {CASES[case](HOW[how](secret))} here"
+
+    shown = DEFAULT.text(text, all_forms([secret]))
+
+    assert REDACTED in shown
+    assert found(secret, shown) is None
+
+
+def test_a_short_secret_is_taken_out_in_its_own_letters_only() -> None:
+    assert DEFAULT.text("Test test TEST", ("test",)) == f"Test {REDACTED} TEST"
+
+
 def test_a_short_secret_is_taken_out_as_a_word_only() -> None:
     shown = DEFAULT.text("the latest test of tests", ("test",))
 
@@ -373,6 +462,12 @@ def test_a_short_secret_is_taken_out_as_a_word_only() -> None:
         "a://" * 16_000,
         "https://h/?u=" + "%25" * 21_000 + "3D",
         "https://h/" + "?a=%3D" * 10_000,
+        "-eyJ" * 16_000,
+        "eyJaaaaaa." * 6_500,
+        "bearer " * 9_000,
+        "basic" + " " * 60_000,
+        "http:" * 13_000 + "@",
+        "https://h/" + "%22a%22 " * 8_000 + "@",
     ],
     ids=lambda text: text[:8],
 )
@@ -404,6 +499,11 @@ def request(
     return requests.Request("POST", url, headers=headers, data="a body").prepare()
 
 
+def sent(**arguments: Any) -> requests.PreparedRequest:
+    """Make a prepared request with a body."""
+    return requests.Request("POST", "https://host.example/", **arguments).prepare()
+
+
 def basic(user: str, password: str, encoding: str = "utf-8") -> str:
     """Make the header of a Basic credential."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode(encoding)).decode()
@@ -429,6 +529,10 @@ def basic(user: str, password: str, encoding: str = "utf-8") -> str:
         (request(url="https://h/?page=2&token=ab%2Bcd&sig=e+f+g"), {"ab%2Bcd", "ab+cd", "e f g"}),
         (request(url="https://h/?page=2;token=abcdef&a=b?sig=ghijkl"), {"abcdef", "ghijkl"}),
         (request(url="https://h/a;v=2;jsessionid=abcdef/b"), {"abcdef"}),
+        (sent(data={"a": "b", "Client_Secret": "ab+ef g"}), {"ab+ef g"}),
+        (sent(json={"a": [{"password": "abcdef"}, {"pin": 12345}]}), {"abcdef", "12345"}),
+        (sent(json={"tokens": ["abcdef", "ghijkl"]}), {"abcdef", "ghijkl"}),
+        (sent(files={"f": ("f.txt", b"x"), "password": (None, "ab\ncdef")}), {"ab\ncdef"}),
     ],
 )
 def test_the_secrets_of_a_request_are_known_in_the_forms_they_have(
@@ -478,6 +582,31 @@ def test_values_of_other_parameters_and_headers_are_no_secrets() -> None:
 @pytest.mark.parametrize("nothing", [None, object(), requests.PreparedRequest()])
 def test_what_is_no_request_has_no_secrets(nothing: Any) -> None:
     assert DEFAULT.secrets(nothing) == ()
+
+
+@pytest.mark.parametrize(
+    "prepared",
+    [
+        sent(data={"code": "abcdef", "key": "abcdef", "page": "abcdef"}),
+        sent(json={"code": "abcdef", "key": ["abcdef"], "password": {"is": "abcdef"}}),
+        sent(json={"password": [True, None], "token": "x" * 20_000}),
+        sent(data='{"password": "abcdef"', headers={"Content-Type": "application/json"}),
+        sent(data="password=abcdef", headers={"Content-Type": "text/plain"}),
+        sent(data=iter([b"password=abcdef"])),
+        sent(files={"page": (None, "abcdef"), "f": ("password", b"abcdef")}),
+    ],
+)
+def test_what_a_body_has_under_common_names_is_no_secret(
+    prepared: requests.PreparedRequest,
+) -> None:
+    assert DEFAULT.secrets(prepared) == ()
+
+
+def test_what_users_call_secret_is_so_in_a_body_too() -> None:
+    redaction = Redaction(parameters=["iban"])
+
+    assert "abcdef" in redaction.secrets(sent(json={"account": {"IBAN": "abcdef"}}))
+    assert DEFAULT.secrets(sent(json={"account": {"IBAN": "abcdef"}})) == ()
 
 
 def test_values_too_short_to_be_looked_for_are_no_secrets() -> None:
