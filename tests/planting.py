@@ -4,6 +4,7 @@ Rule 1: a secret is made at run time: no source line has it.
 Rule 2: `everything_in` goes wherever a curious reader of an error could go, but for the local
     variables of its traceback's frames.
 Rule 3: `found` knows a secret in every form that it may come back in, and any large part of it.
+Rule 4: `WRITTEN` are the forms that a server tells a secret in; `found` knows each of them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import html
 import json
 import secrets as random_secrets
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 from urllib.parse import quote, quote_plus
@@ -48,6 +49,7 @@ def forms(secret: str) -> dict[str, str]:
         "percent-encoded twice": quote(quote(secret, safe=""), safe=""),
         "percent-encoded as Latin-1": quote(secret.encode("latin-1", "replace"), safe=""),
         "in JSON": json.dumps(secret)[1:-1],
+        "in JSON in JSON": json.dumps(json.dumps(secret)[1:-1])[1:-1],
         "in JSON, not ASCII only": json.dumps(secret, ensure_ascii=False)[1:-1],
         "in a repr": repr(secret)[1:-1],
         "in HTML": html.escape(secret),
@@ -71,9 +73,39 @@ def forms(secret: str) -> dict[str, str]:
     return {how: text for how, text in given.items() if len(text) >= least}
 
 
+WRITTEN: Final[Mapping[str, Callable[[str], str]]] = {
+    "as it is": str,
+    "in capitals": str.upper,
+    "in small letters": str.lower,
+    "percent-encoded": lambda secret: quote(secret, safe=""),
+    "percent-encoded in small letters": lambda secret: quote(secret, safe="").lower(),
+    "percent-encoded twice": lambda secret: quote(quote(secret, safe=""), safe=""),
+    "as in a form": quote_plus,
+    "in JSON": json.dumps,
+    "in JSON in JSON": lambda secret: json.dumps(json.dumps({"error": secret})),
+    "in HTML": html.escape,
+    "in a repr": repr,
+    "in base64": lambda secret: base64.b64encode(f"reader:{secret}".encode()).decode(),
+    "in URL-safe base64": lambda s: base64.urlsafe_b64encode(f"me:{s}:x".encode()).decode(),
+    "in hexadecimal": lambda secret: secret.encode().hex(),
+}
+"""What servers write of a secret."""
+
+
 def found(secret: str, text: str) -> str | None:
     """How a secret stands in a text, with what is around it; `None` when it does not."""
+    return _found_folded(secret, text, text.casefold())
+
+
+def leaks(secrets: Mapping[str, str], texts: Iterable[str]) -> list[str]:
+    """Which places' secrets stand in texts, and how."""
+    text = "\n".join(dict.fromkeys(texts))
     folded = text.casefold()
+    given = ((place, _found_folded(secret, text, folded)) for place, secret in secrets.items())
+    return [f"{place}: {how}" for place, how in given if how is not None]
+
+
+def _found_folded(secret: str, text: str, folded: str) -> str | None:
     for how, form in forms(secret).items():
         at = folded.find(form.casefold())
         if at >= 0:

@@ -51,6 +51,7 @@ HEADERS = frozenset(
         "proxy-authorization",
         "authentication-info",
         "proxy-authentication-info",
+        "baggage",
         "cookie",
         "cookie2",
         "set-cookie",
@@ -306,10 +307,9 @@ class Redaction:
         for _ in range(_NESTED + 1):
             if self._has_named(value):
                 return True
-            plain = unquote(value)
-            if plain == value:
+            if "%" not in value:
                 return False
-            value = plain
+            value = unquote(value)
         return False
 
     def _has_named(self, text: str) -> bool:
@@ -751,6 +751,8 @@ def _forms(secret: str) -> set[str]:
     }
     percent |= {quote(form, safe="") for form in percent}
     quoted = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    # A document that is a text in another.
+    quoted |= {json.dumps(form, ensure_ascii=False)[1:-1] for form in quoted}
     # As Go and Rails write JSON, and .NET.
     quoted |= {_UNSAFE_IN_HTML.sub(lambda match: _escape(match, "x"), form) for form in quoted}
     quoted.add(_as_dotnet(secret))
@@ -849,10 +851,9 @@ def _plain(name: str) -> str:
 def _decoded(name: str) -> str:
     """A parameter's name, percent-decoded and in lower case."""
     for _ in range(_NESTED):
-        plain = unquote_plus(name)
-        if plain == name:
+        if "%" not in name and "+" not in name:
             break
-        name = plain
+        name = unquote_plus(name)
     return name.lower()
 
 
