@@ -127,7 +127,10 @@ class Stage:
 
     :ivar secrets: what must not be found
     :ivar planted: where they must be found: what servers saw and said, what was raised
+    :ivar goes_past_us: whether the place sends requests of its own, which others log as they like
     """
+
+    goes_past_us = False
 
     def __init__(
         self, ca: CertificateAuthority, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -248,7 +251,11 @@ class Stage:
                 openmetrics.generate_latest(self.watched.registry).decode(),  # type: ignore[no-untyped-call]
             ],
             "structlog lines": _rendered(self.watched.lines),
-            "stdlib lines": lines,
+            "stdlib lines": [
+                line
+                for name, line in lines
+                if name.startswith("sleepwalker") or not self.goes_past_us
+            ],
             "events": [
                 f"{event!r} {[text for part in event for text in everything_in(part)]}"
                 for event in self.watched.events
@@ -291,23 +298,26 @@ def _labelled(label: str, *texts: str) -> str:
 
 
 @contextlib.contextmanager
-def _stdlib_lines() -> Iterator[list[str]]:
-    """All that goes through our stdlib logger, down to DEBUG."""
-    lines: list[str] = []
+def _stdlib_lines() -> Iterator[list[tuple[str, str]]]:
+    """All that goes through any stdlib logger, down to DEBUG, by the logger's name."""
+    lines: list[tuple[str, str]] = []
 
     class Keep(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            lines.append(f"{self.format(record)} {record.__dict__!r}")
+            lines.append((record.name, f"{self.format(record)} {record.__dict__!r}"))
 
-    logger, handler = logging.getLogger("sleepwalker"), Keep()
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
+    root, handler = logging.getLogger(), Keep()
+    loggers = (root, logging.getLogger("sleepwalker"))
+    levels = [logger.level for logger in loggers]
+    root.addHandler(handler)
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
     try:
         yield lines
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
+        root.removeHandler(handler)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _rendered(lines: list[dict[str, Any]]) -> list[str]:
@@ -1400,6 +1410,7 @@ def _(stage: Stage) -> None:
 
 @place("hook that logs in by a request")
 def _(stage: Stage) -> None:
+    stage.goes_past_us = True
     secret = stage.secret()
     server = stage.server(lambda r: respond(403, {}, told_in_json(r) + r.body))
 
@@ -1440,6 +1451,7 @@ def _(stage: Stage) -> None:
 
 @place("hook that tells of its own login by a request")
 def _(stage: Stage) -> None:
+    stage.goes_past_us = True
     secret = stage.secret()
     server = stage.server(lambda r: respond(403, {}, told_in_json(r)))
     refused = f"https://127.0.0.1:{stage.refused()}"
