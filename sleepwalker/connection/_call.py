@@ -848,6 +848,11 @@ class Call:
         """What the caller's own body raised."""
         self._callers_own = error
 
+    @property
+    def answered(self) -> bool:
+        """Whether the answer to the attempt under way is here."""
+        return self._attempt is not None and self._attempt.response is not None
+
     def shown(self, texts: list[str]) -> list[str]:
         """What may be shown of texts of a lower layer."""
         secrets = self.secrets()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPDigestAuth
 from urllib3.util import Retry
 
 from sleepwalker import ANONYMOUS, Connection, Policy, Redaction, SleepwalkerException
@@ -20,7 +21,7 @@ from sleepwalker.connection import _wire
 from sleepwalker.connection._wire import _logs
 from sleepwalker.observability.redaction import REDACTED
 from tests.planting import found, new_secret
-from tests.servers import ForwardProxy, close_without_answer, raw, redirect, respond
+from tests.servers import ForwardProxy, RequireDigest, close_without_answer, raw, redirect, respond
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,7 @@ def kept() -> Iterator[Kept]:
 def connected(server: ScriptedServer, **options: Any) -> Connection:
     """Make a connection that tells nothing by itself."""
     quiet = {"logger": False, "tracer_provider": False, "registry": False}
-    return Connection(server.url, ANONYMOUS, **{**quiet, **options})
+    return Connection(server.url, **{"auth": ANONYMOUS, **quiet, **options})
 
 
 def test_the_line_of_a_request_is_there_without_its_secrets(
@@ -94,6 +95,24 @@ def test_the_line_of_a_request_that_is_none_of_ours_stays_as_it_is(
 
     lines = [message for message in kept.messages if secret in message]
     assert [line.split()[2] for line in lines] == [f"/{name}?token={secret}" for name in "ab"]
+
+
+def test_the_lines_of_a_response_hooks_own_requests_stay_and_those_of_its_replay_do_not(
+    server: ScriptedServer, kept: Kept
+) -> None:
+    secret = new_secret()
+    server.default = RequireDigest("reader", new_secret())
+
+    def asks(_: requests.Response, **__: Any) -> None:
+        requests.get(f"{server.url}/hook?token={secret}", timeout=5)
+
+    auth = HTTPDigestAuth("reader", new_secret())
+    with connected(server, auth=auth) as conn:
+        conn.request("GET", f"/?token={secret}", hooks={"response": asks}, raise_for_status=False)
+
+    lines = [message.split()[2] for message in kept.messages if '"GET' in message]
+    ours, theirs = f"/?token={REDACTED}", f"/hook?token={secret}"
+    assert sorted(lines) == sorted([ours, ours, theirs])
 
 
 def test_what_only_the_call_knows_to_be_secret_is_not_shown_in_the_line_of_a_redirect(
@@ -169,6 +188,8 @@ def test_retries_of_an_adapter_of_the_users_show_no_secret(
 
 class Watching:
     """A call that is on the wire, as far as the filter asks for it."""
+
+    answered = False
 
     def __init__(self, failure: Exception | None = None) -> None:
         self._failure = failure

@@ -5,8 +5,8 @@ it can't parse.
 
 Rules:
 
-1. Only what this thread logs while a call of ours is sent is changed, by its response hooks too.
-   Anybody else's record is not touched.
+1. Only what this thread logs while a call of ours waits for its answer is changed. Anybody else's
+   record is not touched, nor that of a request which a response hook makes.
 2. A record keeps its level, its message with the placeholders, its numbers; each text among its
    arguments is as the call may show it, an exception is told by its type alone, and there is no
    traceback.
@@ -50,7 +50,7 @@ class Filter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass; change those of a call of ours."""
         watch = here.watch
-        if watch is None:
+        if watch is None or watch.answered:
             return True
         # What happens in here (a rewriter of paths may call us again) is not of this exchange.
         here.watch = None

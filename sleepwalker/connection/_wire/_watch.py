@@ -94,6 +94,10 @@ class Watch(Protocol):
     def body_failed(self, error: Exception) -> None:
         """The caller's body could not be read while it was sent."""
 
+    @property
+    def answered(self) -> bool:
+        """Whether the answer is here already: what is done now is done by response hooks."""
+
     def shown(self, texts: list[str]) -> list[str]:
         """What may be shown of texts of a lower layer: URLs, paths with a query, free text."""
 
