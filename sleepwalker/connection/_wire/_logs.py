@@ -95,9 +95,10 @@ def _as(value: object, text: str) -> str:
 
 
 _filter: Final = Filter()
+_loggers: Final = tuple(map(logging.getLogger, LOGGERS))
 
 
 def install() -> None:
     """Put the filter on urllib3's loggers, if it is not there."""
-    for name in LOGGERS:
-        logging.getLogger(name).addFilter(_filter)
+    for logger in _loggers:
+        logger.addFilter(_filter)
