@@ -53,7 +53,9 @@ def test_one_for_http_alone_is_for_those_who_instrument_http_libraries() -> None
         assert not suppression.by_others()
 
 
-@pytest.mark.parametrize("key", [suppression.KEY, context.create_key(suppression.KEY)])
+@pytest.mark.parametrize(
+    "key", [suppression.KEY, context.create_key(suppression.KEY)], ids=["plain", "made"]
+)
 def test_the_plain_key_and_one_made_from_it_count(key: str) -> None:
     with having(key, "yes"):
         assert suppression.by_others()
