@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Annotated, cast
+from typing import IO, TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console, ConsoleDimensions
@@ -17,6 +17,9 @@ from rich.console import Console, ConsoleDimensions
 from sleepwalker.cli import dashboards
 from sleepwalker.cli._extras import needed
 from sleepwalker.cli._output import Output, OutputError
+
+if TYPE_CHECKING:
+    from sleepwalker.cli.demo.otlp import Collector
 
 app = typer.Typer(
     name="sleepwalker",
@@ -70,6 +73,14 @@ def demo(
         int, typer.Option(min=0, max=65_535, help="The port of /metrics; 0: any that is free.")
     ] = 0,
     seed: Annotated[int, typer.Option(help="What the script of misbehaviour is made from.")] = 1,
+    otlp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where all traces and metrics go besides: a collector, as http://127.0.0.1:4318.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Three misbehaving HTTPS hosts on loopback, a workload that survives them, and the proof.
 
@@ -80,13 +91,18 @@ def demo(
     Exit code: 0 if every promise was kept; 1 if one was broken, or not tried: a run of a second or
     two with one thread or two has no occasion for all. After Ctrl-C the summary comes too, and the
     code is 130 if none was broken (143 after SIGTERM, 129 after SIGHUP). 2 for options that can't
-    be used, 74 if the output can't be written.
+    be used, 74 if the output can't be written. What a collector makes of `--otlp` changes none.
     """
     with needed("opentelemetry.sdk", "trustme"):
         from sleepwalker.cli.demo.run import Options, PortInUseError, run  # noqa: PLC0415 - extras
     console = _console()
     options = Options(
-        seconds=seconds, threads=threads, faults=faults is Switch.ON, port=port, seed=seed
+        seconds=seconds,
+        threads=threads,
+        faults=faults is Switch.ON,
+        port=port,
+        seed=seed,
+        collector=None if otlp is None else _collector(otlp),
     )
     try:
         code = run(options, console)
@@ -96,6 +112,16 @@ def demo(
     except OutputError as error:
         code = _unwritten(error, console)
     raise typer.Exit(code)
+
+
+def _collector(url: str) -> Collector:
+    with needed("opentelemetry.exporter", "opentelemetry.proto"):
+        from sleepwalker.cli.demo.otlp import Collector  # noqa: PLC0415 - extras
+    try:
+        return Collector.at(url)
+    except ValueError as error:
+        typer.echo(f"sleepwalker: {error}", err=True)
+        raise typer.Exit(USAGE) from None
 
 
 @of_dashboards.command()

@@ -12,6 +12,7 @@ and misbehave on a script. A workload of several threads follows the links over 
 - `client`: hooks, credentials and policy; `workload`: the threads
 - `watch`, `logs`, `traces`, `metrics`: what the client's instruments saw; `meeting`: where it meets
   what the hosts read
+- `otlp`: the way of spans and metrics to a collector, with `--otlp`
 - `proof`: pure functions from the counts to the promises that were kept or broken
 - `scene`, `live`, `plain`: what is shown meanwhile; `tree`, `summary`: and at the end
 - `run`: all of it in order

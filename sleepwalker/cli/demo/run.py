@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 import prometheus_client
 import trustme
 from opentelemetry import propagate
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from sleepwalker.cli.demo import summary
@@ -54,7 +55,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sleepwalker.cli.demo.apis import Api
+    from sleepwalker.cli.demo.otlp import Collector, Exported, Exporting
 
+SERVICE = "sleepwalker-demo"
+"""The name under which a tracing backend has the demo."""
 ADDRESSES = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 PATIENCE = 20.0
 """Seconds that the calls under way get to end: more than the policy's deadline."""
@@ -75,6 +79,8 @@ class Options:
     faults: bool
     port: int
     seed: int
+    collector: Collector | None = None
+    """Where traces and metrics go besides."""
 
 
 class PortInUseError(Exception):
@@ -107,6 +113,7 @@ def run(options: Options, console: Console) -> int:
             summary.trace(stage.traces.best(), stage.urls, marks, console.width),
             summary.counts(evidence),
             summary.pools(metrics, stage.urls),
+            *([] if (exported := stage.exported()) is None else [summary.exported(exported)]),
             summary.verdict(promised, evidence, took, marks, console.width),
         )
     if any(promise.kept is False for promise in promised):
@@ -213,7 +220,9 @@ class _Stage:
         stack.enter_context(_own_opentelemetry())
         self.watch = Watch()
         self.log = Log(self._planted)
-        self.traces = Traces(self._planted, self._meeting)
+        resource = Resource.create({SERVICE_NAME: SERVICE})
+        self.traces = Traces(self._planted, self._meeting, resource)
+        self._exporting = self._export(resource)
         self._client = Client(
             self.urls,
             (books, authors, reviews),
@@ -235,6 +244,14 @@ class _Stage:
             tracer=self.traces.provider.get_tracer("sleepwalker.demo"),
         )
         self._joined = True
+
+    def _export(self, resource: Resource) -> Exporting | None:
+        if self._options.collector is None:
+            return None
+        exporting = self._options.collector.exporting(resource)
+        self._stack.callback(exporting.close)
+        self.traces.provider.add_span_processor(exporting.processor)
+        return exporting
 
     def _serve_metrics(self) -> str:
         port = self._options.port
@@ -320,6 +337,8 @@ class _Stage:
             timetable.stop()
             self._client.manager.close(timeout=PATIENCE)
             self._await_closed_sockets()
+            if self._exporting is not None:
+                self._exporting.close()
 
     def _tell(self, happening: Happening) -> None:
         self.log.note(f"{happening.host}: {happening.what}")
@@ -329,6 +348,10 @@ class _Stage:
         until = time.monotonic() + SOCKETS_CLOSE
         while any(host.ledger.counts().open for host in self.hosts) and time.monotonic() < until:
             time.sleep(0.01)
+
+    def exported(self) -> Exported | None:
+        """What was exported, if anything was to be."""
+        return None if self._exporting is None else self._exporting.exported(self.traces.count)
 
     def evidence(self) -> tuple[Evidence, Metrics]:
         """All counts, from both sides, and the metrics that the client's are from."""

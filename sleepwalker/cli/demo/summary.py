@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from sleepwalker.cli.demo.metrics import Metrics
+    from sleepwalker.cli.demo.otlp import Exported
     from sleepwalker.cli.demo.proof import Evidence, Promise
 
 BAR = 22
@@ -150,6 +151,18 @@ def pools(metrics: Metrics, urls: Mapping[str, str]) -> RenderableType:
                 "; ".join(f"{hook} {fared}" for hook, fared in hooks.items()),
             )
     return Group(_title("What the client counted, and how its hooks fared"), table)
+
+
+def exported(told: Exported) -> RenderableType:
+    """What of the spans and metrics a collector has taken, in one line."""
+    text = (
+        f"OTLP to {told.origin}: {told.spans_taken:,} of {told.spans:,} spans,"
+        f" {told.points_taken:,} of {told.points:,} metric points"
+    )
+    whole = (told.spans_taken, told.points_taken) == (told.spans, told.points)
+    if not whole and told.problem:
+        text += f"; {told.problem}"
+    return Group(_title("What was exported"), Text(text, "" if whole else "yellow"))
 
 
 def verdict(

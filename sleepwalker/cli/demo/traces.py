@@ -22,6 +22,8 @@ from sleepwalker.observability import names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from opentelemetry.sdk.resources import Resource
+
     from sleepwalker.cli.demo.meeting import Meeting
     from sleepwalker.cli.demo.planted import Planted
 
@@ -32,10 +34,13 @@ SPANS_SHOWN = 34
 class Traces(SpanExporter):
     """Takes the spans of a tracer provider of the demo's own.
 
+    :param resource: what the spans say of who made them
     :ivar provider: what to pass as `tracer_provider` to a manager
     """
 
-    def __init__(self, planted: Planted, meeting: Meeting) -> None:
+    def __init__(
+        self, planted: Planted, meeting: Meeting, resource: Resource | None = None
+    ) -> None:
         self._planted = planted
         self._meeting = meeting
         self._lock = threading.Lock()
@@ -45,7 +50,7 @@ class Traces(SpanExporter):
         """How many spans there were."""
         self.with_secrets = 0
         """In how many of them there was a planted secret."""
-        self.provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
+        self.provider = TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self))
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
