@@ -48,6 +48,7 @@ Handlers (what was shown is in `.seen`; `then` answers those let in, by default 
     RequireBasic(user, password, then=None)  SetCookies(cookies: Mapping, attributes="Path=/")
     RequireBearer(*tokens, then=None)  .accept(*tokens)  .revoke(*tokens)
     RequireDigest(user, password, algorithm="MD5" | "SHA-256", then=None, realm="test")  .forget()
+    OtlpCollector(*, rejecting=0)  .spans  .points  .mistakes    a tracing backend, over OTLP/HTTP
 TLS: CertificateAuthority  .bundle  .client_context(cert=None)  .client_certificate(name="client")
     .server_context("good" | "wrong name" | "expired" | "unknown authority",
                     *, require_client_cert=False)
@@ -92,6 +93,7 @@ from tests.servers.actions import (
 )
 from tests.servers.certificates import CertificateAuthority, CertificateKind, ClientCertificate
 from tests.servers.channel import ConnectionRecord
+from tests.servers.collector import OtlpCollector, ReceivedPoint, ReceivedSpan
 from tests.servers.fixtures import MakeServer, NetrcFile
 from tests.servers.handlers import (
     DigestAlgorithm,
@@ -119,6 +121,9 @@ __all__ = [
     "Headers",
     "MakeServer",
     "NetrcFile",
+    "OtlpCollector",
+    "ReceivedPoint",
+    "ReceivedSpan",
     "Request",
     "RequireBasic",
     "RequireBearer",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -53,7 +53,8 @@ class ReceivedSpan:
     """The trace and span that each leads to."""
 
 
-class ReceivedPoint(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedPoint:
     """A point of a histogram as it arrived."""
 
     service: str
@@ -178,5 +179,5 @@ def _point(resource: Any, metric: Any, point: Any) -> ReceivedPoint:
 
 
 def _attributes(pairs: Iterable[Any]) -> dict[str, Any]:
-    """Give the attributes with their values; lists and maps, which nothing here has, as messages."""
+    """Give the attributes with their values; a list, which nothing here has, stays a message."""
     return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in pairs}

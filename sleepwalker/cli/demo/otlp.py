@@ -57,6 +57,7 @@ SPANS_AT_ONCE = 512
 
 TRANSIENT = frozenset({429, 502, 503, 504})
 """The statuses after which OTLP lets a client send again."""
+LATE = "no answer in time"
 ANSWER_LIMIT = 65_536
 """Bytes of an answer that are read: none of OTLP's is as long."""
 
@@ -158,19 +159,20 @@ class Exporting:
             return
         self._closed = True
         until = time.monotonic() + LAST_CALL
-        lines = (self._spans.line, self._metrics.line)
-        for line in lines:
+        ends = (
+            (self._spans.line, self.processor.shutdown),
+            (self._metrics.line, self.meter_provider.shutdown),
+        )
+        for line, _ in ends:
             line.last_call(until)
         # Some versions of the SDK wait without end, so others wait for them.
-        enders = [
-            threading.Thread(target=_quietly, args=(end,), daemon=True)
-            for end in (self.processor.shutdown, self.meter_provider.shutdown)
-        ]
+        enders = [threading.Thread(target=_quietly, args=(end,), daemon=True) for _, end in ends]
         for ender in enders:
             ender.start()
-        for ender in enders:
+        for (line, _), ender in zip(ends, enders, strict=True):
             ender.join(max(until - time.monotonic(), 0.0))
-        for line in lines:
+            if ender.is_alive():
+                line.problem = LATE
             line.close()
 
     def exported(self, spans: int) -> Exported:
@@ -279,10 +281,10 @@ class _Line(requests.Session):
                 closing = self._closing.is_set()
                 if closing and error.away:
                     self._until = -math.inf
-                if not error.again:
+                if not error.again or time.monotonic() + wait >= self._until:
                     raise
             if closing:
-                time.sleep(max(min(wait, self._until - time.monotonic()), 0.0))
+                time.sleep(wait)
             else:
                 self._closing.wait(wait)
             wait = min(2 * wait, LONGEST_WAIT)
@@ -290,14 +292,14 @@ class _Line(requests.Session):
     def _ask(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
         left = self._until - time.monotonic()
         if left <= 0:
-            raise _NotTakenError(self.problem or "no time left")
+            raise _NotTakenError(self.problem or LATE)
         options |= {"timeout": min(TIMEOUT, left), "stream": True, "allow_redirects": False}
         try:
             with super().send(request, **options) as response:
                 status = response.status_code
                 answer = response.raw.read(ANSWER_LIMIT, decode_content=True)
         except requests.Timeout as error:
-            raise _NotTakenError("no answer in time", away=True) from error
+            raise _NotTakenError(LATE, away=True) from error
         except requests.ConnectionError as error:
             raise _NotTakenError("no connection", again=True, away=True) from error
         except Exception as error:
