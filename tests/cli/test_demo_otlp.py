@@ -33,6 +33,13 @@ from tests.servers import (
 # A collector that takes what it gets
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_sent_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test of this process depend on how fast it is."""
+    monkeypatch.setattr(otlp, "SPANS_EVERY", 60)
+    monkeypatch.setattr(otlp, "METRICS_EVERY", 60)
+
+
 def export(url: str, *, spans: int = 3) -> Exported:
     """Export some spans and one point of a metric; what became of them."""
     resource = Resource({"service.name": "exporting"})
