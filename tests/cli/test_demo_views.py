@@ -353,6 +353,15 @@ def test_a_trace_is_a_tree_in_the_order_of_time_with_timings() -> None:
             "ReadyHook failed",
         ),
         (
+            "sleepwalker.follow",
+            {
+                "sleepwalker.link.relation": "author",
+                "sleepwalker.link.source_host": "https://127.0.0.2:1",
+                "sleepwalker.link.target_host": "https://127.0.0.1:4711",
+            },
+            "author at books",
+        ),
+        (
             "sleepwalker.request",
             {"sleepwalker.host": "https://127.0.0.1:4711", "sleepwalker.waited": 1.25},
             "books waited 1250 ms",

@@ -231,6 +231,7 @@ class _Stage:
             {
                 "registry": self._registry,
                 "tracer_provider": self.traces.provider,
+                "meter_provider": self._exporting is not None and self._exporting.meter_provider,
                 "logger": self.log.logger,
                 "observers": (self.watch,),
             },

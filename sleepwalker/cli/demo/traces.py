@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sleepwalker.cli.demo.meeting import Meeting
     from sleepwalker.cli.demo.planted import Planted
 
-SPANS_SHOWN = 34
+SPANS_SHOWN = 37
 """A trace of more spans than this is no pleasure to read."""
 
 

@@ -82,7 +82,7 @@ def _detail(name: str, attributes: Mapping[str, Any], hosts: Mapping[int, str]) 
     def told(key: str) -> str:
         return str(attributes.get(key, ""))
 
-    host = _host(attributes, hosts)
+    host = _host(attributes, hosts, told(names.ATTR_TARGET_HOST) or told(names.ATTR_HOST))
     error = told(names.ATTR_ERROR_TYPE)
     match name:
         case names.SPAN_CONNECT:
@@ -92,17 +92,19 @@ def _detail(name: str, attributes: Mapping[str, Any], hosts: Mapping[int, str]) 
             parts = [told(names.ATTR_HOOK), told(names.ATTR_OUTCOME), error]
         case names.SPAN_REQUEST:
             parts = [host, told(names.ATTR_AUTH), error, _waited(attributes)]
+        case names.SPAN_FOLLOW:
+            parts = [told(names.ATTR_RELATION), f"at {host}" if host else "", error]
         case _:
             status = told(names.ATTR_STATUS)
             parts = [host, status or error]
     return " ".join(part for part in parts if part)
 
 
-def _host(attributes: Mapping[str, Any], hosts: Mapping[int, str]) -> str:
+def _host(attributes: Mapping[str, Any], hosts: Mapping[int, str], url: str) -> str:
     """The host's name, by the port in whichever attribute has it."""
     port = attributes.get(names.ATTR_SERVER_PORT)
     if port is None:
-        port = str(attributes.get(names.ATTR_HOST, "")).rpartition(":")[2]
+        port = url.rpartition(":")[2]
     return hosts.get(int(port), str(port)) if str(port).isdecimal() else ""
 
 

@@ -13,14 +13,15 @@ import itertools
 import random
 import re
 import threading
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from sleepwalker.cli.demo.apis import BOOKS, SHELF
 from sleepwalker.exceptions import SleepwalkerException
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from opentelemetry.trace import Tracer
 
@@ -38,6 +39,13 @@ PAUSE = 0.2
 """Seconds that a thread waits after a failure: what fails at once would fail a thousand times."""
 
 STARS = 5
+
+
+class _Page(NamedTuple):
+    """A document with links, and the response that it came in."""
+
+    document: Any
+    response: Any
 
 
 class Workload:
@@ -129,45 +137,52 @@ class Workload:
     def _traverse(self, chance: random.Random, span: Any) -> bool:
         """Go from a book to its author to their reviews, and write one; whether all the way."""
         url = f"{self._books}/books/{chance.randint(1, len(SHELF))}"
-        book = self._get(url)
-        if book is None:
+        if self._stopping.is_set():
             return False
-        span.set_attribute(TITLE, book["title"])
-        author = self._get(book["links"]["author"])
+        book = self._read(self._manager.find(self._books, self._credentials[self._books]), url)
+        span.set_attribute(TITLE, book.document["title"])
+        author = self._follow("author", book)
         if author is None:
             return False
-        reviews = self._get(author["links"]["reviews"])
+        reviews = self._follow("reviews", author)
         if reviews is None:
             return False
-        number = next(self._numbers)
         review = {
-            "number": number,
+            "number": next(self._numbers),
             "book": url,
-            "author": author["id"],
+            "author": author.document["id"],
             "stars": chance.randint(1, STARS),
         }
-        return self._create(reviews["links"]["create"], review)
+        return self._create(reviews, review)
 
-    def _get(self, url: str) -> Any:
-        """The document that a link leads to, on whichever host; `None` when it's time to stop."""
+    def _follow(self, relation: str, page: _Page) -> _Page | None:
+        """The page that a link leads to, on whichever host; `None` when it's time to stop."""
         if self._stopping.is_set():
             return None
-        return self._connection(url).json_request("GET", url, name=template(url))
+        with self._following(relation, page) as (conn, url):
+            return self._read(conn, url)
 
-    def _create(self, url: str, review: dict[str, Any]) -> bool:
+    def _create(self, page: _Page, review: dict[str, Any]) -> bool:
         if self._stopping.is_set():
             return False
-        conn = self._connection(url)
-        with self._lock:
-            self.asked.add(review["number"])
-        conn.json_request("POST", url, review, idempotency_key=True, name=template(url))
+        with self._following("create", page) as (conn, url):
+            with self._lock:
+                self.asked.add(review["number"])
+            conn.json_request("POST", url, review, idempotency_key=True, name=template(url))
         return True
 
-    def _connection(self, url: str) -> Connection:
+    @contextmanager
+    def _following(self, relation: str, page: _Page) -> Iterator[tuple[Connection, str]]:
+        """The connection to where a link leads, and the link's URL."""
+        url = page.document["links"][relation]
         parts = urlsplit(url)
-        host = f"{parts.scheme}://{parts.netloc}"
-        conn: Connection = self._manager.find(host, self._credentials[host])
-        return conn
+        auth = self._credentials[f"{parts.scheme}://{parts.netloc}"]
+        with self._manager.following(relation, url, auth, source=page.response) as conn:
+            yield conn, url
+
+    def _read(self, conn: Connection, url: str) -> _Page:
+        document = conn.json_request("GET", url, name=template(url))
+        return _Page(document, conn.response)
 
     def _failed(self, error: Exception) -> None:
         with self._lock:
