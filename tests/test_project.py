@@ -101,8 +101,11 @@ def package_folder() -> Path:
 
 def distribution_of(module: str) -> str:
     """Name the distribution that brings a module."""
+    for part in ("exporter.otlp.proto.http", "proto", "sdk"):
+        if f"{module}.".startswith(f"opentelemetry.{part}."):
+            return f"opentelemetry-{part.replace('.', '-')}"
     if module.startswith("opentelemetry"):
-        return "opentelemetry-sdk" if "opentelemetry.sdk" in module else "opentelemetry-api"
+        return "opentelemetry-api"
     return module.split(".", maxsplit=1)[0].replace("_", "-")
 
 
@@ -123,7 +126,7 @@ def test_the_extra_cli_brings_all_that_the_command_imports() -> None:
         if module.split(".", maxsplit=1)[0] not in {*sys.stdlib_module_names, "sleepwalker"}
     }
 
-    assert {"opentelemetry-sdk", "rich", "trustme", "typer"} <= imported
+    assert {"opentelemetry-proto", "opentelemetry-sdk", "rich", "trustme", "typer"} <= imported
     assert imported - requirements("core", "cli").keys() == set()
 
 

@@ -18,17 +18,29 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 import urllib.request
-from contextlib import contextmanager
+from collections import Counter
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+import typer
+from prometheus_client.parser import text_string_to_metric_families
+
+from sleepwalker.cli._app import demo
+from sleepwalker.observability import names
+from tests.cli.traversals import mistakes, traces
+from tests.servers import OtlpCollector, ReceivedSpan, ScriptedServer, refused_port, respond, stall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from prometheus_client.samples import Sample
+
 PROMISES = 11
+STATUS = "http.response.status_code"
 FULL = Path("/dev/full")
 NUMBERS = re.compile(r"^ *\d+\.\d s  [\d,]+ calls \(", re.MULTILINE)
 """A plain line with numbers."""
@@ -37,19 +49,31 @@ BUSY = re.compile(r"[1-9]\d+ reviews")
 
 RUN = "from sleepwalker.cli import main; main()"
 
-TELL_SECRETS = f"""
-import json, os
-from sleepwalker.cli.demo import planted
-class Telling(planted.Planted):
+TELL_ALL = f"""
+import json, os, re
+from pathlib import Path
+from sleepwalker.cli.demo import ledger, metrics, planted
+told = Path(os.environ["TOLD"])
+class TellingPlanted(planted.Planted):
     def new_pair(self, owner):
         pair = super().new_pair(owner)
-        with open(os.environ["SECRETS"], "w") as file:
-            json.dump(self.needles, file)
+        told.joinpath("needles").write_text(json.dumps(self.needles), encoding="utf-8")
         return pair
-planted.Planted = Telling
+class TellingLedger(ledger.Ledger):
+    def read(self, text, span_id):
+        super().read(text, span_id)
+        [parent] = re.findall("(?im)^traceparent: 00-(.+)-(.+)-..$", text)
+        with told.joinpath("read").open("a", encoding="utf-8") as file:
+            print(*parent, file=file)
+class TellingMetrics(metrics.Metrics):
+    def __init__(self, registry):
+        super().__init__(registry)
+        told.joinpath("metrics").write_text(self.text, encoding="utf-8")
+planted.Planted, ledger.Ledger, metrics.Metrics = TellingPlanted, TellingLedger, TellingMetrics
 {RUN}
 """
-"""The demo, which also writes down what its secrets can be told by."""
+"""The demo, which also writes down what its secrets can be told by, the trace and span of each
+request that a host read, and its metrics at the end."""
 
 LEAK_A_HEADER = f"""
 from sleepwalker.cli.demo import client
@@ -146,18 +170,86 @@ def kept(out: str) -> int:
     return len(re.findall(r"^✓ ", out, re.MULTILINE))
 
 
-def test_without_a_terminal_it_prints_plain_lines_and_proves_every_promise(tmp_path: Path) -> None:
-    secrets = tmp_path / "secrets"
-    with started("--seconds", "4", code=TELL_SECRETS, environ={"SECRETS": str(secrets)}) as process:
+# One run, seen from all sides
+
+SEED, THREADS = 701_569, 6
+"""With these, the first book of every thread is one whose author is a redirect away, and the first
+request that the authors' host gets, which is for a token, is reset: one traversal has all of it."""
+
+
+class Told(NamedTuple):
+    """A run that told all: to its terminal, on `/metrics`, to a collector, and on the side."""
+
+    code: int
+    out: str
+    err: str
+    scraped: str
+    """What `/metrics` served meanwhile."""
+    collector: OtlpCollector
+    url: str
+    """The collector's."""
+    needles: list[str]
+    read: list[tuple[str, ...]]
+    """The trace and span of each request that a host read."""
+    metrics: list[Sample]
+
+    @property
+    def attempts(self) -> list[ReceivedSpan]:
+        """The spans of attempts."""
+        return [span for span in self.collector.spans if span.kind == "CLIENT"]
+
+    def numbers(self, pattern: str) -> list[int]:
+        """The numbers in the one place of the output that matches."""
+        [found] = re.findall(pattern.replace("#", r"([\d,]+)"), self.out)
+        return [int(number.replace(",", "")) for number in found]
+
+    def counted(self, name: str, *labels: str) -> Counter[tuple[str, ...]]:
+        """The metric of this name, summed by these labels."""
+        counts: Counter[tuple[str, ...]] = Counter()
+        for sample in self.metrics:
+            if sample.name == name and sample.value:
+                counts[tuple(sample.labels[label] for label in labels)] += int(sample.value)
+        return counts
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """A run of four seconds."""
+    folder = tmp_path_factory.mktemp("told")
+    collector = OtlpCollector()
+    options = ("--seconds", "4", "--seed", str(SEED), "--threads", str(THREADS))
+    with (
+        ScriptedServer(collector) as server,
+        started(
+            *options, "--otlp", server.url, code=TELL_ALL, environ={"TOLD": str(folder)}
+        ) as process,
+    ):
         out = read_until(process, NUMBERS)
         [url] = re.findall(r"^  metrics  (http://127\.0\.0\.1:\d+/metrics)$", out, re.MULTILINE)
         with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - loopback, plain http
-            metrics = response.read().decode()
+            scraped = response.read().decode()
         rest, err = process.communicate(timeout=50)
-    out += rest
-    needles = json.loads(secrets.read_text(encoding="utf-8"))
+        return Told(
+            code=process.returncode,
+            out=out + rest,
+            err=err,
+            scraped=scraped,
+            collector=collector,
+            url=server.url,
+            needles=json.loads((folder / "needles").read_text(encoding="utf-8")),
+            read=[tuple(line.split()) for line in (folder / "read").read_text().splitlines()],
+            metrics=[
+                sample
+                for family in text_string_to_metric_families((folder / "metrics").read_text())
+                for sample in family.samples
+            ],
+        )
 
-    assert (process.returncode, err) == (0, "")
+
+def test_without_a_terminal_it_prints_plain_lines_and_proves_every_promise(told: Told) -> None:
+    out = told.out
+
+    assert (told.code, told.err) == (0, "")
     assert kept(out) == PROMISES
     assert f"All {PROMISES} promises were kept" in out
     assert "\x1b" not in out
@@ -167,9 +259,157 @@ def test_without_a_terminal_it_prints_plain_lines_and_proves_every_promise(tmp_p
         assert re.search(rf"\b{reason} [1-9]", out), reason
     assert re.search(r"^traversal .*ms", out, re.MULTILINE)
     assert re.search(r"ReadyHook\s+failed\s+\d+,\s+connected\s+1\b", out)
-    assert re.search(r"^sleepwalker_attempts_total\{.*\} \d", metrics, re.MULTILINE)
-    assert len(needles) == 11
-    assert [needle for needle in needles if needle in out + metrics] == []
+    assert re.search(r"^sleepwalker_attempts_total\{.*\} \d", told.scraped, re.MULTILINE)
+
+
+def test_no_secret_is_told_to_the_terminal_the_metrics_or_the_collector(told: Told) -> None:
+    everything = f"{told.out}{told.scraped}{told.collector.spans}{told.collector.points}"
+
+    assert len(told.needles) == 11
+    assert [needle for needle in told.needles if needle in everything] == []
+
+
+def test_all_spans_and_metrics_arrive_at_the_collector(told: Told) -> None:
+    spans, points = told.collector.spans, sum(len(points) for points in told.collector.points)
+
+    assert f"\nOTLP to {told.url}: {len(spans):,} of {len(spans):,} spans, " in told.out
+    assert told.numbers("# of # metric points") == [points, points]
+    assert told.collector.mistakes == []
+    assert {span.service for span in spans} == {"sleepwalker-demo"}
+    assert {span.scope for span in spans} == {"sleepwalker", "sleepwalker.demo"}
+    assert len({span.span_id for span in spans}) == len(spans)
+
+
+def test_every_span_hangs_where_it_belongs_in_the_trace_of_a_traversal(told: Told) -> None:
+    arrived = traces(told.collector.spans)
+
+    assert [(trace.outline(trace.root), m) for trace in arrived if (m := mistakes(trace))] == []
+    asked, created, _ = told.numbers("# asked, # created, # sent again")
+    assert sum(trace.whole for trace in arrived) == asked == created
+    assert len(arrived) <= asked + THREADS
+
+
+def test_one_trace_goes_from_book_through_author_to_reviews_with_all_that_happened(
+    told: Told,
+) -> None:
+    spans = {span.span_id: span for span in told.collector.spans}
+    arrived = traces(spans.values())
+    token = min((s for s in spans.values() if s.name == "POST /token"), key=lambda s: s.begins)
+
+    [trace] = [trace for trace in arrived if trace.root.trace_id == token.trace_id]
+
+    assert trace.whole
+    assert mistakes(trace) == []
+    ports = [
+        attempt.attributes["server.port"] for attempt in trace.spans if attempt.kind == "CLIENT"
+    ]
+    assert len(set(ports)) == 3
+    author = trace.below(trace.follows[0])[-1]
+    [redirect] = [s for s in trace.below(author) if s.attributes.get(STATUS) == 307]
+    assert redirect.name == "GET /books/{id}/author"
+    establishment, call = [s for s in trace.below(author) if s.name != "GET" and s is not redirect]
+    assert trace.outline(establishment) == [
+        "sleepwalker.connect miss",
+        "  sleepwalker.hook DirectoryHook declined",
+        "  sleepwalker.hook ReadyHook declined",
+        "  sleepwalker.hook HostHook connected",
+    ]
+    assert trace.outline(call) == [
+        "sleepwalker.request success 200",
+        "  POST /token closed",
+        "  POST /token 200 #1",
+    ]
+
+
+def test_every_request_that_a_host_read_carried_the_ids_of_a_span_that_arrived(told: Told) -> None:
+    attempts = {(span.trace_id, span.span_id) for span in told.attempts}
+
+    total, read, unread, unsent = told.numbers(r"# = # read \+ # unread \+ # never sent")
+    assert len(told.read) == len(set(told.read)) == read
+    assert set(told.read) - attempts == set()
+    assert len(attempts) == total == read + unread + unsent
+
+
+def test_the_standard_metric_agrees_with_the_spans_and_with_ours(told: Told) -> None:
+    points = told.collector.points[-1]
+    standard: Counter[tuple[str, ...]] = Counter()
+    for point in points:
+        standard[_wire(point.attributes)] += point.count
+
+    assert {(point.name, point.unit, point.service) for point in points} == {
+        ("http.client.request.duration", "s", "sleepwalker-demo")
+    }
+    assert {point.bounds for point in points} == {names.CLIENT_DURATION_BUCKETS}
+    assert standard == Counter(_wire(span.attributes) for span in told.attempts)
+    assert standard == told.counted("sleepwalker_attempts_total", "host", "method", "code")
+    known = {span.trace_id for span in told.collector.spans}
+    assert {trace_id for point in points for trace_id, _ in point.exemplars} - known == set()
+
+
+def test_retries_hooks_and_links_are_as_many_spans_as_the_metrics_count(told: Told) -> None:
+    spans = told.collector.spans
+
+    calls, retries, redirects = told.numbers(r"# calls \+ # retries \+ # redirects")
+    resent = [span for span in told.attempts if "http.request.resend_count" in span.attributes]
+    assert len(resent) == retries + redirects
+    assert sum(span.name == "sleepwalker.request" for span in spans) == calls
+    assert Counter(
+        (span.attributes["sleepwalker.hook.name"], span.attributes["sleepwalker.outcome"])
+        for span in spans
+        if span.name == "sleepwalker.hook"
+    ) == told.counted("sleepwalker_hook_duration_seconds_count", "hook", "outcome")
+    assert Counter(
+        (str(span.attributes["sleepwalker.link.cross_host"]).lower(), "success")
+        for span in spans
+        if span.name == "sleepwalker.follow"
+    ) == told.counted("sleepwalker_link_follows_total", "cross_host", "outcome")
+
+
+def _wire(attributes: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The host, method and code of an attempt."""
+    return (
+        f"https://{attributes['server.address']}:{attributes['server.port']}",
+        attributes["http.request.method"],
+        str(attributes.get(STATUS, "none")),
+    )
+
+
+# A collector that is none
+
+
+def test_a_collector_that_is_none_changes_neither_the_exit_code_nor_what_else_is_told() -> None:
+    options = ("--seconds", "1", "--faults", "off", "--threads", "3")
+    with (
+        refused_port() as port,
+        ScriptedServer(respond(500)) as failing,
+        ScriptedServer(stall()) as stalling,
+        ExitStack() as stack,
+    ):
+        down = f"http://user:t0ken@127.0.0.1:{port}"
+        began = time.monotonic()
+        runs = [
+            stack.enter_context(started(*options, "--otlp", url))
+            for url in (down, failing.url, stalling.url)
+        ]
+        ends = [(process.communicate(timeout=50), process.returncode) for process in runs]
+        took = time.monotonic() - began
+
+    assert [(code, err) for (_, err), code in ends] == [(0, "")] * 3
+    told = [
+        re.findall(r"^OTLP to (.+): 0 of .+; (.+?) *$", out, re.MULTILINE) for (out, _), _ in ends
+    ]
+    assert told == [
+        [(f"http://127.0.0.1:{port}", "no connection")],
+        [(failing.url, "status 500")],
+        [(stalling.url, "no answer in time")],
+    ]
+    for (out, _), _ in ends:
+        assert kept(out) == PROMISES
+        assert "t0ken" not in out
+    assert took < 30
+
+
+# How it ends
 
 
 def test_without_faults_nothing_is_retried_and_every_promise_is_kept() -> None:
@@ -372,6 +612,19 @@ def test_the_help_tells_every_exit_code_and_what_it_means() -> None:
         assert told in text
 
 
+def test_a_collectors_url_that_can_not_be_used_is_an_error_that_does_not_repeat_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(typer.Exit) as raised:
+        demo(otlp="127.0.0.1:4318/t0ken")
+
+    assert raised.value.exit_code == 2
+    assert capsys.readouterr() == (
+        "",
+        "sleepwalker: --otlp takes the base URL of a collector, like http://127.0.0.1:4318\n",
+    )
+
+
 def test_an_option_that_can_not_be_used_is_an_error_that_names_it() -> None:
     end = ran("--faults", "maybe")
 
@@ -380,9 +633,11 @@ def test_an_option_that_can_not_be_used_is_an_error_that_names_it() -> None:
     assert "Traceback" not in end.err
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich", "trustme", "opentelemetry.sdk"])
+@pytest.mark.parametrize(
+    "missing", ["typer", "rich", "trustme", "opentelemetry.sdk", "opentelemetry.exporter"]
+)
 def test_without_an_extra_it_says_in_one_line_what_to_install(missing: str) -> None:
-    end = ran(code=TAKE_AWAY.format(missing=missing, run=RUN))
+    end = ran("--otlp", "http://127.0.0.1:4318", code=TAKE_AWAY.format(missing=missing, run=RUN))
 
     assert (end.code, end.out) == (1, "")
     assert end.err == (
