@@ -2,6 +2,7 @@
 # pyproject.toml or the pins have changed.
 #
 #   ARGS=...     handed to the command:          make test ARGS="tests/test_layers.py -x"
+#                                                make demo ARGS="--otlp http://127.0.0.1:4318"
 #   PYTHON=...   the Python to build .venv with: make test PYTHON=/opt/python3.13/bin/python3
 #   WORKERS=...  how many processes test:        make test WORKERS=0
 
