@@ -18,7 +18,6 @@ import subprocess
 import sys
 import termios
 import threading
-import time
 import urllib.request
 from collections import Counter
 from contextlib import ExitStack, contextmanager
@@ -150,8 +149,13 @@ def started(
 def ran(*options: str, code: str = RUN) -> Ended:
     """Run the demo to its end."""
     with started(*options, code=code) as process:
-        out, err = process.communicate(timeout=50)
-        return Ended(process.returncode, out, err)
+        return ended(process)
+
+
+def ended(process: subprocess.Popen[str]) -> Ended:
+    """Wait for the end of a run."""
+    out, err = process.communicate(timeout=50)
+    return Ended(process.returncode, out, err)
 
 
 def read_until(process: subprocess.Popen[str], pattern: re.Pattern[str]) -> str:
@@ -386,27 +390,26 @@ def test_a_collector_that_is_none_changes_neither_the_exit_code_nor_what_else_is
         ExitStack() as stack,
     ):
         down = f"http://user:t0ken@127.0.0.1:{port}"
-        began = time.monotonic()
         runs = [
             stack.enter_context(started(*options, "--otlp", url))
             for url in (down, failing.url, stalling.url)
         ]
-        ends = [(process.communicate(timeout=50), process.returncode) for process in runs]
-        took = time.monotonic() - began
+        ends = [ended(run) for run in runs]
 
-    assert [(code, err) for (_, err), code in ends] == [(0, "")] * 3
-    told = [
-        re.findall(r"^OTLP to (.+): 0 of .+; (.+?) *$", out, re.MULTILINE) for (out, _), _ in ends
-    ]
+    told = [re.findall(r"^OTLP to (.+): 0 of .+; (.+?) *$", end.out, re.MULTILINE) for end in ends]
     assert told == [
         [(f"http://127.0.0.1:{port}", "no connection")],
         [(failing.url, "status 500")],
         [(stalling.url, "no answer in time")],
     ]
-    for (out, _), _ in ends:
-        assert kept(out) == PROMISES
-        assert "t0ken" not in out
-    assert took < 30
+    for end in ends:
+        # On a machine that is busy, too little may happen in a second for a promise to be tried.
+        code = 0 if f"All {PROMISES} promises were kept" in end.out else 1
+        assert (end.code, end.err) == (code, "")
+        assert re.findall(r"^✗ ", end.out, re.MULTILINE) == []
+        assert "t0ken" not in end.out
+        [took] = re.findall(r" in ([\d.]+) s(?:: run it longer.*)?$", end.out, re.MULTILINE)
+        assert float(took) < 15
 
 
 # How it ends

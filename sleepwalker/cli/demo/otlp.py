@@ -30,8 +30,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.view import DefaultAggregation
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 
 if TYPE_CHECKING:
@@ -212,7 +213,13 @@ class _Metrics(OTLPMetricExporter):
     def __init__(self, collector: Collector) -> None:
         self.line = _Line(collector.auth, _rejected_points)
         self.offered = self.taken = 0
-        super().__init__(collector.metrics, compression=Compression.Gzip, session=self.line)
+        super().__init__(
+            collector.metrics,
+            compression=Compression.Gzip,
+            session=self.line,
+            # Some versions prefer buckets of their own to those that an instrument asks for.
+            preferred_aggregation={Histogram: DefaultAggregation()},
+        )
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
