@@ -204,27 +204,34 @@ class Nowhere(logging.Handler):
 
 
 def busy(url: str, bundle: str) -> None:
-    """Fork again and again while 16 threads make requests, find, count, log and scrape."""
+    """Fork again and again while 16 threads make requests, find, count, log and scrape.
+
+    All are busy at each fork. While the child does its work, only requests go on, fewer of them:
+    what else the parent does can be nothing to a child that is there, and takes its processor.
+    """
     children = 5 if bundle else 20
     logging.basicConfig(handlers=[Nowhere()], level=logging.DEBUG)
     manager = ConnectionManager(hooks=[hook(bundle), Names()], max_pools=20)
     auth = BearerAuth(lambda: ("token", 0.02))
     counted, sent = threading.Lock(), [0]
+    go_on = threading.Event()
 
     def request() -> None:
         with counted:
             sent[0] += 1
             number = sent[0]
         ask(manager.find(url, auth), f"/parent/{number}")
-        _over.wait(0.02)
+        _over.wait(0.02 if go_on.is_set() else 0.1)
 
     def find() -> None:
+        go_on.wait()
         manager.find(f"name-{random.randrange(40)}", None)  # noqa: S311 - a test's dice
         if not bundle and random.randrange(50) == 0:  # noqa: S311 - the same; see rule 3
             manager.reset(idle=0)
         _over.wait(0.001)
 
     def scrape() -> None:
+        go_on.wait()
         prometheus_client.generate_latest()
         _over.wait(0.001)
 
@@ -243,11 +250,15 @@ def busy(url: str, bundle: str) -> None:
     warm(manager.find(url, auth), 10)
     threads = lines_of(request, 10) + lines_of(find, 4) + lines_of(scrape, 2)
     for number in range(children):
+        go_on.set()
         before = sent[0]
         while sent[0] < before + 10:
             time.sleep(0.001)
-        reap(fork(partial(in_child, number)))
+        child = fork(partial(in_child, number))
+        go_on.clear()
+        reap(child)
     _over.set()
+    go_on.set()
     for thread in threads:
         thread.join()
     manager.close()
