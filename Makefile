@@ -17,6 +17,9 @@ unexport PIP_PREFIX PIP_TARGET
 export PIP_USER := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# The tests start many processes, and each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A .venv whose Python is gone, or that was moved here from another folder, is no .venv.
 ifneq ($(shell test -x $(BIN)/python && test "$$(cat $(VENV)/made-in 2>/dev/null)" = "$$(pwd -P)" && echo yes),yes)
 .PHONY: $(VENV)/made-in
