@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
@@ -227,10 +227,13 @@ class Stalled:
             stall = threading.Timer(world.warm, server.stall, (world.stall,))
             begun = time.monotonic()
             stall.start()
+            calls = []
             for number, arrival in enumerate(self._arrivals):
                 time.sleep(max(begun + arrival - time.monotonic(), 0.0))
-                threads.submit(self._call, callers[number % len(callers)], begun, arrival)
-            time.sleep(world.patience)
+                caller = callers[number % len(callers)]
+                calls.append(threads.submit(self._call, caller, begun, arrival))
+            # Once all have ended nothing more is sent, and nobody's answer is in time any more.
+            wait(calls, timeout=world.patience)
             stall.join()
             return self._told(server.received())
 
