@@ -3,13 +3,16 @@
 Silent, and 0, when the page does as it says; else it raises with the page's own line.
 
     python -m tests.docs --program orders.py ...    what the page's `$ python orders.py` becomes
+    python -m tests.docs --each                     runs the pages that its standard input names
 """
 
 from __future__ import annotations
 
 import contextlib
 import doctest
+import importlib
 import io
+import json
 import os
 import runpy
 import shlex
@@ -188,10 +191,40 @@ def run_program(command: list[str]) -> None:
         raise PageError(message)
 
 
+def run_strictly(page: str) -> None:
+    """Run a page where warnings are errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run_page(page)
+
+
+def run_each() -> None:
+    """Run pages, each in a process of its own that need not import the library anew.
+
+    A line of standard input is a page's name and environment, a line of output its exit code and
+    what it wrote to standard error. Both are JSON.
+    """
+    importlib.import_module("sleepwalker")
+    for line in sys.stdin:
+        page, environ = json.loads(line)
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as told:
+            pid = os.fork()
+            if pid == 0:
+                os.dup2(told.fileno(), sys.stderr.fileno())
+                os.environ.clear()
+                os.environ.update(environ)
+                run_strictly(page)
+                # This process ends as the page's own would, finalizers and all.
+                return
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            told.seek(0)
+            print(json.dumps([status, told.read()]), flush=True)  # noqa: T201 - its answer
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "--program":
         run_program(sys.argv[2:])
+    elif sys.argv[1] == "--each":
+        run_each()
     else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            run_page(sys.argv[1])
+        run_strictly(sys.argv[1])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import json
+import os
 import subprocess
 import sys
 from codeop import CommandCompiler
@@ -13,6 +15,7 @@ import pytest
 from tests.docs.pages import PAGES, ROOT, RUN, STAGE, blocks_of, text_of, typed_by_a_reader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 FILE = "import runpy; runpy.run_path('tutorial.py', run_name='__main__')"
@@ -33,21 +36,39 @@ def has_something_to_run(page: str) -> bool:
     return any(block.language in RUN or block.kind in STAGE for block in blocks_of(page))
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if has_something_to_run(page)])
-def test_the_page_does_as_it_says(page: str) -> None:
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tests.docs", page],
+@pytest.fixture(scope="module")
+def run_page() -> Iterator[Callable[[str], tuple[int, str]]]:
+    """Run a page in a process of its own; its exit code, and what it wrote to standard error."""
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "tests.docs", "--each"],
         cwd=ROOT,
-        capture_output=True,
-        check=False,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=50,
-    )
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked, told = process.stdin, process.stdout
 
-    assert run.returncode == 0, run.stderr
+        def run(page: str) -> tuple[int, str]:
+            print(json.dumps([page, dict(os.environ)]), file=asked, flush=True)
+            code, stderr = json.loads(told.readline())
+            return code, stderr
+
+        try:
+            yield run
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if has_something_to_run(page)])
+def test_the_page_does_as_it_says(run_page: Callable[[str], tuple[int, str]], page: str) -> None:
+    code, stderr = run_page(page)
+
+    assert code == 0, stderr
     # What a finalizer complains of (a socket left open) is no exception but a line.
-    assert "Warning" not in run.stderr
-    assert "Traceback" not in run.stderr
+    assert "Warning" not in stderr
+    assert "Traceback" not in stderr
 
 
 def test_the_first_example_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
