@@ -17,6 +17,7 @@ import secrets as random_secrets
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import cache
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -106,12 +107,18 @@ def leaks(secrets: Mapping[str, str], texts: Iterable[str]) -> list[str]:
 
 
 def _found_folded(secret: str, text: str, folded: str) -> str | None:
-    for how, form in forms(secret).items():
-        at = folded.find(form.casefold())
+    for how, form in _folded_forms(secret):
+        at = folded.find(form)
         if at >= 0:
             around = text[max(0, at - 60) : at + len(form) + 40]
             return f"{how}, in {around!r}"
     return None
+
+
+@cache
+def _folded_forms(secret: str) -> list[tuple[str, str]]:
+    """The forms without case: the same secret is looked for in hundreds of texts."""
+    return [(how, form.casefold()) for how, form in forms(secret).items()]
 
 
 _OPAQUE: Final = (
