@@ -37,6 +37,7 @@ if __name__ == "__main__" and sys.argv[1].startswith("held"):
     threading.RLock = _noted(_make_rlock)
 
 import faulthandler  # noqa: E402 - all of these come after the locks are noted
+import gc  # noqa: E402 - as above
 import http.cookiejar  # noqa: E402 - as above
 import json  # noqa: E402 - as above
 import logging  # noqa: E402 - as above
@@ -679,4 +680,6 @@ PROGRAMS: Final[dict[str, Callable[[str, str], None]]] = {
 if __name__ == "__main__":
     # Not a timer: that one has a thread of its own, and hangs a child that forks again.
     faulthandler.register(signal.SIGUSR1, all_threads=True)
+    # What was imported is no garbage: no child has to look through it, and so copy it, at its exit.
+    gc.freeze()
     PROGRAMS[sys.argv[1]](sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "")
