@@ -11,6 +11,8 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -161,6 +163,32 @@ class Watched:
     def value(self, name: str, **labels: str) -> float | None:
         """One sample's value."""
         return self.registry.get_sample_value(name, labels)
+
+
+class Meters:
+    """A meter provider, and what it was given."""
+
+    def __init__(self) -> None:
+        self._reader = InMemoryMetricReader()
+        self.provider = MeterProvider([self._reader], shutdown_on_exit=False)
+
+    def metrics(self) -> list[Any]:
+        """The metrics, by instrumentation scope."""
+        data = self._reader.get_metrics_data()
+        return [
+            (scope.scope, metric)
+            for resource in (data.resource_metrics if data is not None else ())
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        ]
+
+    def points(self) -> list[tuple[dict[str, Any], int, float]]:
+        """Attributes, count and sum of each series."""
+        return [
+            (dict(point.attributes), point.count, point.sum)
+            for _, metric in self.metrics()
+            for point in metric.data.data_points
+        ]
 
 
 def capturing_logger(lines: list[dict[str, Any]]) -> Any:

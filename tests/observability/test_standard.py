@@ -5,45 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from sleepwalker import ANONYMOUS, ConfigurationError, Connection, HTTPNotFound
 from sleepwalker.observability import events, names
 from sleepwalker.observability.standard import StandardMetrics
 from tests.observability.examples import ONE_OF_EACH, POOL
 from tests.servers import respond
+from tests.telemetry import Meters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.servers import ScriptedServer
-
-
-class Meters:
-    """A meter provider, and what it was given."""
-
-    def __init__(self) -> None:
-        self._reader = InMemoryMetricReader()
-        self.provider = MeterProvider([self._reader], shutdown_on_exit=False)
-
-    def metrics(self) -> list[Any]:
-        """The metrics, by instrumentation scope."""
-        data = self._reader.get_metrics_data()
-        return [
-            (scope.scope, metric)
-            for resource in (data.resource_metrics if data is not None else ())
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        ]
-
-    def points(self) -> list[tuple[dict[str, Any], int, float]]:
-        """Attributes, count and sum of each series."""
-        return [
-            (dict(point.attributes), point.count, point.sum)
-            for _, metric in self.metrics()
-            for point in metric.data.data_points
-        ]
 
 
 @pytest.fixture
