@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
 
+REMEMBERED = 10_000
+"""How many of the pools that share ``_other`` are known, before all of them are forgotten."""
+
+
 class LabelSpace:
     """Gives pools their names; one for each metrics registry."""
 
@@ -28,8 +32,9 @@ class LabelSpace:
         self._lock = threading.RLock()
         self._named: dict[tuple[str, str, Hashable], tuple[str, str]] = {}
         self._taken: set[tuple[str, str]] = set()
+        self._others: set[int] = set()
         self.overflowed = 0
-        """How often a pool was named ``_other``; one that comes and goes counts each time."""
+        """How many pools share ``_other``; one that was forgotten among too many counts again."""
 
     def renew_lock(self) -> None:
         """Take a new lock: in a forked child the old one may be held by no one."""
@@ -56,6 +61,15 @@ class LabelSpace:
                     self._taken.add(series)
                     self._named[key] = series
                 elif series is None:
-                    self.overflowed += 1
+                    self._count_other(hash(key))
                     return Pool(host, auth, (OVERFLOW, OVERFLOW))
         return Pool(host, series[1], series)
+
+    def _count_other(self, key: int) -> None:
+        """Count a pool that has no name of its own: by a hash, which keeps no auth alive."""
+        if key in self._others:
+            return
+        self.overflowed += 1
+        if len(self._others) >= REMEMBERED:
+            self._others = set()
+        self._others.add(key)

@@ -52,6 +52,8 @@ class Metrics:
         self._children: dict[tuple[object, ...], Any] = {}
         self._overflow_published = 0
         self._held = 0
+        self._hosts: set[str] = set()
+        """Hosts, with their scopes, whose quotas and breakers have series of their own."""
         self._levels: dict[tuple[Gauge, str], float] = {}
         """What was told last of each host's quota and breaker."""
         self.connections = OpenConnections()
@@ -313,14 +315,28 @@ class Metrics:
 
     def _breaker_changed(self, event: events.BreakerChanged) -> None:
         state = names.BREAKER_STATES.index(event.state)
-        self._set_level(self._breaker_state, _shared_host(event), state)
+        self._set_level(self._breaker_state, self._host_of(event), state)
 
     def _retry_quota_changed(self, event: events.RetryQuotaChanged) -> None:
-        self._set_level(self._retry_quota, _shared_host(event), event.tokens)
+        self._set_level(self._retry_quota, self._host_of(event), event.tokens)
 
     def _set_level(self, gauge: Gauge, host: str, level: float) -> None:
         self._levels[gauge, host] = level
         gauge.labels(host).set(level)
+
+    def _host_of(self, event: events.BreakerChanged | events.RetryQuotaChanged) -> str:
+        """The label of what all pools of a host share: with the scope, if the policy names one.
+
+        As bounded as the pools: a scope may be a tenant's, of whom there are thousands.
+        """
+        pool, label = event.pool, event.pool.series[0]
+        if label != pool.host:
+            return label
+        if event.host not in self._hosts:
+            if len(self._hosts) >= names.LABELLED_POOLS:
+                return names.OVERFLOW
+            self._hosts.add(event.host)
+        return event.host
 
     def _looked_up(self, event: events.LookedUp) -> None:
         self._child(self._lookups, event.pool.series, event.result).inc(event.times)
@@ -362,12 +378,6 @@ class Metrics:
 
     def _pool_evicted(self, event: events.PoolEvicted) -> None:
         self._child(self._evictions, event.pool.series, event.reason).inc()
-
-
-def _shared_host(event: events.BreakerChanged | events.RetryQuotaChanged) -> str:
-    """The label of what all pools of a host share: with the scope, if the policy names one."""
-    pool, label = event.pool, event.pool.series[0]
-    return event.host if label == pool.host else label
 
 
 def _are_buckets(buckets: object) -> bool:

@@ -12,7 +12,7 @@ from structlog.testing import CapturingLogger
 
 import sleepwalker.exceptions
 import sleepwalker.testing
-from sleepwalker.observability import events, names
+from sleepwalker.observability import events, labels, names
 from sleepwalker.observability.logs import Logs
 from sleepwalker.observability.metrics import Metrics
 from sleepwalker.testing import SkippingClock
@@ -112,9 +112,9 @@ def families() -> dict[str, tuple[str, set[str]]]:
 
 def test_the_metrics_on_the_page_are_those_of_the_code_with_type_and_labels() -> None:
     documented = {}
-    for name, kind, labels, _ in rows_below(PAGE, "Metrics"):
-        pool = set() if "no label" in labels or "alone" in labels else {"host", "auth"}
-        documented[code_in(name)[0]] = (kind, pool | set(code_in(labels)))
+    for name, kind, cell, _ in rows_below(PAGE, "Metrics"):
+        pool = set() if "no label" in cell or "alone" in cell else {"host", "auth"}
+        documented[code_in(name)[0]] = (kind, pool | set(code_in(cell)))
 
     assert documented == families()
 
@@ -127,6 +127,17 @@ def test_every_metric_of_the_names_file_is_there() -> None:
     }
 
     assert named == set(families())
+
+
+def test_the_page_says_how_many_series_there_are() -> None:
+    _, _, below = prose_of(PAGE).partition("### How many series")
+    section = " ".join(below.partition("\n## ")[0].split())
+
+    assert f"The first {names.LABELLED_POOLS} (host, auth) pairs" in section
+    assert f"no more series than {names.LABELLED_POOLS + 1}." in section
+    assert f"again only after {labels.REMEMBERED:,} others" in section
+    assert names.LABEL_OVERFLOW in section
+    assert f"beyond the first {names.LABELLED_POOLS}," in text_of(PAGE)
 
 
 def test_the_closed_sets_of_labels_are_those_of_the_code() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from functools import partial
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sleepwalker.auth import identity
+from sleepwalker.observability import labels
 from sleepwalker.observability.labels import LabelSpace
 from tests.crew import at_once
 from tests.planting import found, new_secret
@@ -102,6 +104,42 @@ def test_a_pool_without_a_series_of_its_own_is_still_shown_in_full_elsewhere() -
     assert (pool.host, pool.auth, pool.series) == (HOST, "bearer", OTHER)
 
 
+def test_a_pool_without_a_series_of_its_own_is_counted_once_however_often_it_is_named() -> None:
+    space = LabelSpace(limit=0)
+
+    for number in (0, 1, 0, 1, 0):
+        space.pool(HOST, "basic", number)
+
+    assert space.overflowed == 2
+
+
+def test_so_many_are_remembered_and_then_all_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(labels, "REMEMBERED", 3)
+    space = LabelSpace(limit=0)
+
+    counted = []
+    for number in (0, 1, 2, 0, 3, 3, 0, 0):
+        space.pool(HOST, "basic", number)
+        counted.append(space.overflowed)
+
+    assert counted == [1, 2, 3, 3, 4, 4, 5, 5]
+
+
+def test_to_count_a_pool_keeps_no_identity_alive() -> None:
+    class Identity:
+        pass
+
+    space, identity = LabelSpace(limit=0), Identity()
+    gone = weakref.ref(identity)
+    space.pool(HOST, "basic", identity)
+
+    del identity
+
+    assert gone() is None
+
+
 def test_64_threads_that_name_pools_agree_on_every_name() -> None:
     space = LabelSpace(limit=50)
 
@@ -118,7 +156,7 @@ def test_64_threads_that_name_pools_agree_on_every_name() -> None:
         (HOST, "basic" if nth == 1 else f"basic#{nth}") for nth in range(1, 51)
     }
     assert set(named.values()) == {64}
-    assert space.overflowed == 10 * 64
+    assert space.overflowed == 10
 
 
 def test_no_name_is_made_from_a_secret_identity() -> None:

@@ -283,6 +283,24 @@ def test_pools_beyond_the_limit_share_a_series_and_are_counted(registry: Collect
     assert len(moved) == 200 + 2
 
 
+def test_scopes_of_a_host_beyond_the_limit_share_a_series_of_its_breaker_and_quota(
+    registry: CollectorRegistry,
+) -> None:
+    hosts = [f"{POOL.host} (tenant {n})" for n in range(203)]
+
+    moved = counted(
+        registry,
+        *(events.BreakerChanged(POOL, host, "open", 5.0) for host in hosts),
+        *(events.RetryQuotaChanged(POOL, host, 486) for host in reversed(hosts)),
+    )
+
+    shown = [*hosts[:200], "_other"]
+    assert moved == {
+        **{sample(names.BREAKER_STATE, host=host): 2.0 for host in shown},
+        **{sample(names.RETRY_QUOTA, host=host): 486.0 for host in shown},
+    }
+
+
 def test_an_overflow_is_told_with_the_next_event_of_any_kind(registry: CollectorRegistry) -> None:
     metrics = Metrics.on(registry)
     pools = [metrics.labels.pool(f"https://{n}.example", "basic", 0) for n in range(201)]
