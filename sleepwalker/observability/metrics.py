@@ -327,11 +327,9 @@ class Metrics:
     def _host_of(self, event: events.BreakerChanged | events.RetryQuotaChanged) -> str:
         """The label of what all pools of a host share: with the scope, if the policy names one.
 
-        As bounded as the pools: a scope may be a tenant's, of whom there are thousands.
+        Whichever of them tells it, one with series of its own or not; and as bounded as pools are:
+        a scope may be a tenant's, of whom there are thousands.
         """
-        pool, label = event.pool, event.pool.series[0]
-        if label != pool.host:
-            return label
         if event.host not in self._hosts:
             if len(self._hosts) >= names.LABELLED_POOLS:
                 return names.OVERFLOW

@@ -301,6 +301,22 @@ def test_scopes_of_a_host_beyond_the_limit_share_a_series_of_its_breaker_and_quo
     }
 
 
+def test_all_pools_of_a_host_tell_its_breaker_and_quota_under_one_name(
+    registry: CollectorRegistry,
+) -> None:
+    one_of_many = POOL._replace(series=("_other", "_other"))
+
+    moved = counted(
+        registry,
+        events.BreakerChanged(one_of_many, POOL.host, "open", 5.0),
+        events.RetryQuotaChanged(one_of_many, POOL.host, 486),
+        events.BreakerChanged(POOL, POOL.host, "closed", 0.0),
+        events.RetryQuotaChanged(POOL, POOL.host, 487),
+    )
+
+    assert moved == {of_host(names.BREAKER_STATE): 0.0, of_host(names.RETRY_QUOTA): 487.0}
+
+
 def test_an_overflow_is_told_with_the_next_event_of_any_kind(registry: CollectorRegistry) -> None:
     metrics = Metrics.on(registry)
     pools = [metrics.labels.pool(f"https://{n}.example", "basic", 0) for n in range(201)]
