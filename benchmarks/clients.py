@@ -70,7 +70,7 @@ def _sleepwalker(url: str, stack: ExitStack) -> Subject:
         "sleepwalker",
         lambda: conn.json_request("GET", PATH),
         each=Evidence(spans=2, requests=1),
-        evidence=lambda: Evidence(spans.exported, _recorded(registry)),
+        evidence=lambda: Evidence(spans.exported, recorded(registry)),
         settle=spans.flush,
     )
 
@@ -82,11 +82,12 @@ def _sleepwalker_no_sdk(url: str, stack: ExitStack) -> Subject:
         "sleepwalker-no-sdk",
         lambda: conn.json_request("GET", PATH),
         each=Evidence(requests=1),
-        evidence=lambda: Evidence(requests=_recorded(registry)),
+        evidence=lambda: Evidence(requests=recorded(registry)),
     )
 
 
-def _recorded(registry: CollectorRegistry) -> int:
+def recorded(registry: CollectorRegistry) -> int:
+    """How many requests our metrics know of."""
     return total(registry, f"{names.REQUEST_DURATION}_count")
 
 

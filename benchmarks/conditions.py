@@ -1,7 +1,10 @@
-"""The conditions of a run, checked before anything is measured.
+"""The conditions of a run, checked before anything is measured, and after it.
 
-Rule: whoever records less than it says, sends less than it is asked to, or opens a connection for
-each request, is not measured at all.
+Rules:
+
+1. Whoever records less than it says, sends less than it is asked to, or opens a connection for each
+   request, is not measured at all.
+2. Nothing is told of a run in which somebody did so later.
 """
 
 from __future__ import annotations
@@ -10,11 +13,13 @@ import os
 from typing import TYPE_CHECKING
 
 from benchmarks import environment
-from benchmarks.measuring import Evidence
+from benchmarks.measuring import WARMUP, Evidence, interleaved, nothing
 from benchmarks.server import DOCUMENT, Account
 
 if TYPE_CHECKING:
-    from benchmarks.measuring import Subject
+    from collections.abc import Callable, Sequence
+
+    from benchmarks.measuring import Rounds, Subject
     from benchmarks.server import Server
 
 CALLS = 3
@@ -47,15 +52,53 @@ def check_client(subject: Subject, server: Server) -> None:
             msg = f"{subject.name} did not return the document"
             raise ConditionsError(msg)
     subject.settle()
+    _compare_accounts(subject.name, account, server, CALLS)
+    _compare_evidence(subject, recorded, CALLS)
+
+
+def rounds_of_requests(
+    subjects: Sequence[Subject],
+    server: Server,
+    *,
+    rounds: int,
+    operations: int,
+    seed: int,
+    begun: Callable[[int], object] = nothing,
+) -> Rounds:
+    """Check and measure subjects that get the server's document, and account for all they did.
+
+    The parameters are those of `interleaved`.
+
+    :raises ConditionsError: when that is not what they say
+    """
+    for subject in subjects:
+        check_client(subject, server)
+    recorded, account = [subject.evidence() for subject in subjects], server.account()
+    found = interleaved(subjects, rounds=rounds, operations=operations, seed=seed, begun=begun)
+    calls = rounds * (WARMUP + operations)
+    _compare_accounts("all of them", account, server, calls, subjects=len(subjects))
+    for subject, before in zip(subjects, recorded, strict=True):
+        _compare_evidence(subject, before, calls)
+    return found
+
+
+def _compare_accounts(
+    whose: str, before: Account, server: Server, calls: int, *, subjects: int = 1
+) -> None:
     _compare(
-        f"{subject.name}: requests and connections that the server saw",
-        Account(*_less(server.account(), account)),
-        Account(requests=CALLS, connections=0),
+        f"{whose}: requests and connections that the server saw",
+        Account(*_less(server.account(), before)),
+        Account(requests=calls * subjects, connections=0),
+        calls,
     )
+
+
+def _compare_evidence(subject: Subject, before: Evidence, calls: int) -> None:
     _compare(
-        f"{subject.name}: spans exported and requests in the metrics",
-        Evidence(*_less(subject.evidence(), recorded)),
-        Evidence(*(CALLS * each for each in subject.each)),
+        f"{subject.name}: what its instruments have recorded",
+        Evidence(*_less(subject.evidence(), before)),
+        Evidence(*(calls * each for each in subject.each)),
+        calls,
     )
 
 
@@ -63,7 +106,7 @@ def _less(now: tuple[int, ...], before: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(a - b for a, b in zip(now, before, strict=True))
 
 
-def _compare(what: str, found: tuple[int, ...], promised: tuple[int, ...]) -> None:
+def _compare(what: str, found: tuple[int, ...], promised: tuple[int, ...], calls: int) -> None:
     if found != promised:
-        msg = f"{what}, in {CALLS} calls: {found}, not {promised}"
+        msg = f"{what}, in {calls} calls: {found}, not {promised}"
         raise ConditionsError(msg)

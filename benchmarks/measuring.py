@@ -33,6 +33,14 @@ class Evidence(NamedTuple):
     """Spans that reached the exporter."""
     requests: int = 0
     """Requests that the metrics know of."""
+    unsampled: int = 0
+    """Spans that the sampler was asked about, and had not recorded."""
+    samples: int = 0
+    """Attempts that OpenTelemetry's metrics know of."""
+    lines: int = 0
+    """Lines that were logged."""
+    unwritten: int = 0
+    """What was to be logged, and is below the logger's level."""
 
 
 NO_EVIDENCE = Evidence()

@@ -2,18 +2,19 @@
 
 Rules:
 
-1. A ratio is made within a round, of two costs that were measured next to each other; what is told
-   is the median of these.
+1. A ratio or difference is made within a round, of two costs that were measured next to each other;
+   what is told is the median of these.
 2. A budget is about CPU: that of the whole process.
 """
 
 from __future__ import annotations
 
+import operator
 import statistics
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from benchmarks.measuring import Rounds
 
@@ -77,10 +78,25 @@ def cost(rounds: Rounds, subject: str, clock: Clock) -> Spread:
 
 def ratio(rounds: Rounds, subject: str, baseline: str, clock: Clock) -> Spread | None:
     """How many times the baseline's cost the subject's is; `None` when one was not measured."""
+    return _of_pairs(operator.truediv, rounds, subject, baseline, clock)
+
+
+def added(rounds: Rounds, subject: str, baseline: str, clock: Clock) -> Spread | None:
+    """The seconds that the subject's cost is above the baseline's; `None` as for `ratio`."""
+    return _of_pairs(operator.sub, rounds, subject, baseline, clock)
+
+
+def _of_pairs(
+    made: Callable[[float, float], float],
+    rounds: Rounds,
+    subject: str,
+    baseline: str,
+    clock: Clock,
+) -> Spread | None:
     if subject not in rounds or baseline not in rounds:
         return None
     pairs = zip(rounds[subject], rounds[baseline], strict=True)
-    return Spread.of(getattr(ours, clock) / getattr(theirs, clock) for ours, theirs in pairs)
+    return Spread.of(made(getattr(ours, clock), getattr(theirs, clock)) for ours, theirs in pairs)
 
 
 def verdicts(rounds: Rounds) -> list[Verdict]:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.deadlines import CAP, LIMIT, SECONDS
-from benchmarks.ratios import cost, ratio, verdicts
+from benchmarks.ratios import added, cost, ratio, verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from benchmarks.deadlines import Overshoot
     from benchmarks.measuring import Rounds
@@ -35,6 +35,7 @@ class Table:
     :ivar unit: of time, and how many of it are a second
     :ivar baselines: the subjects that the others are told as multiples of
     :ivar rounds: what was measured
+    :ivar plain: the subject to which the others add something, if that is the question
     """
 
     operation: str
@@ -42,6 +43,7 @@ class Table:
     unit: tuple[str, float]
     baselines: tuple[str, ...]
     rounds: Rounds
+    plain: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,19 @@ class Report:
     @property
     def verdicts(self) -> list[Verdict]:
         """Every budget, and what was measured of it."""
-        merged: Rounds = {}
-        for table in self.tables:
-            merged |= table.rounds
-        return verdicts(merged)
+        # What was not measured in one table has no neighbours in another.
+        of_tables = [verdicts(table.rounds) for table in self.tables] or [verdicts({})]
+        return [
+            next((verdict for verdict in each if verdict.measured is not None), each[0])
+            for each in zip(*of_tables, strict=True)
+        ]
 
     def text(self) -> str:
         """Tell it to people."""
         parts = [
-            _listed(self.machine | self.settings),
-            _listed(self.versions),
-            *(_text_of(table) for table in self.tables),
+            listed(self.machine | self.settings),
+            listed(self.versions),
+            *(text_of(table) for table in self.tables),
             *([_late(self.late)] if self.late else []),
             "budgets (CPU of the process; medians of the rounds' ratios, and their quartiles)\n"
             + aligned([_told(verdict) for verdict in self.verdicts]),
@@ -87,7 +91,7 @@ class Report:
             "settings": self.settings,
             "machine": self.machine,
             "versions": self.versions,
-            "tables": [_data_of(table) for table in self.tables],
+            "tables": [data_of(table) for table in self.tables],
             "budgets": [
                 {
                     **verdict.budget._asdict(),
@@ -116,23 +120,33 @@ def _late(late: Sequence[Overshoot]) -> str:
     )
 
 
-def _text_of(table: Table) -> str:
+def text_of(table: Table) -> str:
+    """Tell of one table to people."""
     unit, per_second = table.unit
     heads = [
         table.operation,
         *(f"{name} {unit}" for name in ("CPU", "thread", "wall")),
         *(f"CPU {TIMES} {baseline}" for baseline in table.baselines),
         *(f"wall {TIMES} {baseline}" for baseline in table.baselines[:1]),
+        *([f"adds {unit}"] if table.plain else []),
     ]
     rows = [heads]
     for name in table.rounds:
         times = (cost(table.rounds, name, clock).median * per_second for clock in CLOCKS)
         ratios = [ratio(table.rounds, name, baseline, "process") for baseline in table.baselines]
         ratios += [ratio(table.rounds, name, baseline, "wall") for baseline in table.baselines[:1]]
-        rows.append(
-            [name, *(f"{time:.1f}" for time in times), *(_shown(found) for found in ratios)]
-        )
+        row = [name, *(f"{time:.1f}" for time in times), *(shown(found) for found in ratios)]
+        if table.plain:
+            row.append(shown(adds(table, name), 1, per_second))
+        rows.append(row)
     return aligned(rows)
+
+
+def adds(table: Table, name: str) -> Spread | None:
+    """The seconds of CPU that a subject adds; `None` where that is no question."""
+    if table.plain is None or name in {table.plain, *table.baselines}:
+        return None
+    return added(table.rounds, name, table.plain, "process")
 
 
 def _told(verdict: Verdict) -> list[str]:
@@ -140,16 +154,21 @@ def _told(verdict: Verdict) -> list[str]:
     return [
         budget.what,
         f"≤ {budget.limit:.2f} {TIMES} {budget.baseline}",
-        _shown(verdict.measured),
+        shown(verdict.measured),
         "not measured" if met is None else "met" if met else "missed",
     ]
 
 
-def _shown(spread: Spread | None) -> str:
-    return "-" if spread is None else f"{spread.median:.2f} ({spread.low:.2f}-{spread.high:.2f})"
+def shown(spread: Spread | None, digits: int = 2, times: float = 1.0) -> str:
+    """A median and its quartiles, all so many times what they are."""
+    if spread is None:
+        return "-"
+    median, low, high = (f"{value * times:.{digits}f}" for value in spread)
+    return f"{median} ({low} to {high})" if spread.low < 0 else f"{median} ({low}-{high})"
 
 
-def _listed(facts: dict[str, Any]) -> str:
+def listed(facts: Mapping[str, Any]) -> str:
+    """Facts in one line."""
     return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
@@ -165,7 +184,8 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _data_of(table: Table) -> dict[str, Any]:
+def data_of(table: Table) -> dict[str, Any]:
+    """Tell of one table to programs; times in seconds."""
     return {
         "operation": table.operation,
         "operations": table.operations,
@@ -180,6 +200,7 @@ def _data_of(table: Table) -> dict[str, Any]:
                     }
                     for baseline in table.baselines
                 },
+                **({"adds": _spread(adds(table, name))} if table.plain else {}),
             }
             for name, costs in table.rounds.items()
         },

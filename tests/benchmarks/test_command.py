@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import QUICK_ROUNDS, REQUESTS, ROUNDS, options
+from benchmarks.__main__ import SUBJECTS, options
 from benchmarks.clients import CLIENTS
+from benchmarks.command import QUICK_ROUNDS, REQUESTS, ROUNDS
 from benchmarks.deadlines import CALLERS
 from benchmarks.finds import FINDS
+from benchmarks.instrumented import INSTRUMENTED
+from benchmarks.instruments import NAME
 from benchmarks.ratios import BUDGETS
 from benchmarks.report import TIMES
 
@@ -48,6 +51,7 @@ def test_a_tiny_run_tells_every_ratio_and_every_budget(tmp_path: Path) -> None:
     tables = {table["operation"]: table["subjects"] for table in report["tables"]}
     assert {name: list(subjects) for name, subjects in tables.items()} == {
         "one JSON GET": list(CLIENTS),
+        NAME: list(INSTRUMENTED),
         "find that hits": list(FINDS),
     }
     for subjects in tables.values():
@@ -64,7 +68,8 @@ def test_a_tiny_run_tells_every_ratio_and_every_budget(tmp_path: Path) -> None:
 
     lines = ran.stdout.splitlines()
     firsts = [line.split("  ")[0] for line in lines]
-    assert [name for name in (*CLIENTS, *FINDS) if firsts.count(name) != 1] == []
+    measured = [*CLIENTS, *INSTRUMENTED, *FINDS]
+    assert [name for name in measured if firsts.count(name) != measured.count(name)] == []
     for budget in report["budgets"]:
         told = f"≤ {budget['limit']:.2f} {TIMES} {budget['baseline']}"
         [line] = [line for line in lines if told in line and line.startswith(budget["what"])]
@@ -89,7 +94,7 @@ def test_the_defaults_measure_everything() -> None:
     settings = options([])
 
     assert (settings.rounds, settings.requests, settings.seed) == (ROUNDS, REQUESTS, 0)
-    assert settings.only == [*CLIENTS, *FINDS, *CALLERS]
+    assert settings.only == [*SUBJECTS] == [*CLIENTS, NAME, *FINDS, *CALLERS]
 
 
 def test_quick_means_fewer_rounds_unless_their_number_is_given() -> None:

@@ -10,7 +10,12 @@ import requests
 import urllib3
 
 from benchmarks.clients import CLIENTS
-from benchmarks.conditions import ConditionsError, check_client, check_environment
+from benchmarks.conditions import (
+    ConditionsError,
+    check_client,
+    check_environment,
+    rounds_of_requests,
+)
 from benchmarks.measuring import Evidence, Subject
 from benchmarks.server import DOCUMENT, PATH, Server
 from benchmarks.telemetry import logs_at_info
@@ -80,9 +85,42 @@ def test_a_span_that_was_promised_and_not_recorded_is_refused(server: Server) ->
         )
 
         with pytest.raises(
-            ConditionsError, match=r"\(spans=0, requests=0\), not Evidence\(spans=6, requests=3\)"
+            ConditionsError, match=r"\(spans=0, requests=0, .*\(spans=6, requests=3, "
         ):
             check_client(silent, server)
+
+
+def test_who_stops_recording_within_a_run_is_told_of_after_it(server: Server) -> None:
+    calls: list[None] = []
+    with urllib3.PoolManager() as pools:
+
+        def fetch() -> object:
+            calls.append(None)
+            return pools.request("GET", server.url + PATH).json()
+
+        tired = Subject(
+            "tired",
+            fetch,
+            each=Evidence(requests=1),
+            evidence=lambda: Evidence(requests=min(len(calls), 20)),
+        )
+
+        with pytest.raises(ConditionsError, match=r"tired: .* in 22 calls: .*requests=16, "):
+            rounds_of_requests([tired], server, rounds=2, operations=6, seed=0)
+
+
+def test_who_sends_less_within_a_run_than_before_is_told_of_after_it(server: Server) -> None:
+    calls: list[None] = []
+    with urllib3.PoolManager() as pools:
+
+        def fetch() -> object:
+            calls.append(None)
+            if len(calls) > 10:
+                return DOCUMENT
+            return pools.request("GET", server.url + PATH).json()
+
+        with pytest.raises(ConditionsError, match=r"all of them: .* in 22 calls: .*requests=6, "):
+            rounds_of_requests([Subject("cached", fetch)], server, rounds=2, operations=6, seed=0)
 
 
 def test_an_environment_that_is_not_that_of_a_run_is_refused(

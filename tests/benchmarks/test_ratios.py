@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.measuring import Cost, Rounds
-from benchmarks.ratios import BUDGETS, Budget, Spread, Verdict, cost, ratio, verdicts
+from benchmarks.ratios import BUDGETS, Budget, Spread, Verdict, added, cost, ratio, verdicts
 
 
 def costs(*values: float) -> list[Cost]:
@@ -34,11 +34,20 @@ def test_a_ratio_is_of_neighbours_within_a_round_so_that_a_slow_round_changes_no
     assert ratio(rounds, "ours", "theirs", "process") == (0.5, 0.5, 0.5)
 
 
+def test_what_is_added_is_the_median_of_the_differences_within_rounds() -> None:
+    rounds: Rounds = {"ours": costs(3.0, 303.0, 2.0), "theirs": costs(2.0, 300.0, 2.5)}
+
+    found = added(rounds, "ours", "theirs", "process")
+
+    assert found == (1.0, 0.25, 2.0)
+
+
 def test_a_subject_that_was_not_measured_has_no_ratio() -> None:
     rounds: Rounds = {"ours": costs(1.0)}
 
     assert ratio(rounds, "ours", "theirs", "process") is None
     assert ratio(rounds, "theirs", "ours", "process") is None
+    assert added(rounds, "ours", "theirs", "process") is None
 
 
 @pytest.mark.parametrize(("measured", "met"), [(0.54, True), (0.55, True), (0.56, False)])

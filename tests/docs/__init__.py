@@ -13,6 +13,9 @@ What a page says in comments, which a reader of the rendered page doesn't see:
     <!-- raises: Name -->      the next block ends with this error, whose last line is its output
     <!-- file: name.py -->     the next block is written to this file (a diff changes it)
     <!-- not run: reason -->   the next block is not run
+    <!-- written by: command -->
+                               what follows until the next comment is that command's to write
+    <!-- end of what is written -->
 
 Rules:
 

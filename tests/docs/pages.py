@@ -34,6 +34,9 @@ MARKS: Final = frozenset({"output", "raises", "file", "not run"})
 _FENCE: Final = re.compile(r"```(\w*)$")
 _COMMENT: Final = re.compile(r"<!-- (setup|check|output|raises|file|not run)(?:: (.*?))?(?: -->)?$")
 
+_WRITTEN: Final = re.compile(r"<!-- (written by: \S.*|end of what is written) -->$")
+"""Around what a command writes into the page."""
+
 
 class PageError(Exception):
     """A page that can't be understood, or that doesn't do as it says."""
@@ -95,7 +98,7 @@ def _blocks(page: str, lines: list[str]) -> Iterator[Block]:
             _refuse_unclear(block)
             yield block
             mark, argument = "", ""
-        elif line.lstrip().startswith(("```", "<!--")):
+        elif line.lstrip().startswith(("```", "<!--")) and not _WRITTEN.match(line):
             message = f"{page}:{number}: not understood: {line}"
             raise PageError(message)
 

@@ -236,6 +236,7 @@ def test_a_diff_changes_a_file_and_fails_where_it_does_not_fit() -> None:
         ("```\n```\n", "not known"),
         ("<!-- not run -->\n```python\n```\n", "says not what, or why"),
         ("<!-- output -->\n```python\n```\n", "output is text"),
+        ("<!-- written by: -->\n", "not understood"),
         ("  ```python\n  ```\n", "not understood"),
     ],
 )
@@ -251,6 +252,18 @@ def test_what_is_not_run_is_not_run() -> None:
         '''python
         1 / 0
         '''
+        """
+    )
+
+
+def test_what_a_command_writes_may_be_marked() -> None:
+    run(
+        """
+        <!-- written by: python -m something -->
+
+        | a | table |
+
+        <!-- end of what is written -->
         """
     )
 

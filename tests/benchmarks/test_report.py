@@ -1,0 +1,49 @@
+"""What is told of several tables."""
+
+from __future__ import annotations
+
+from benchmarks.measuring import Cost
+from benchmarks.ratios import Spread
+from benchmarks.report import Report, Table, adds, shown, text_of
+
+
+def table(plain: str | None = None, **costs: float) -> Table:
+    rounds = {name: [Cost(cost, cost, cost)] for name, cost in costs.items()}
+    return Table("work", 1, ("µs", 1e6), ("urllib3",), rounds, plain)
+
+
+def measured(*tables: Table) -> list[float | None]:
+    verdicts = Report({}, {}, {}, list(tables)).verdicts
+    return [None if each.measured is None else each.measured.median for each in verdicts]
+
+
+def test_a_budget_is_judged_by_a_table_that_has_both_who_are_compared() -> None:
+    clients, others = table(urllib3=1.0, sleepwalker=2.0), table(urllib3=8.0)
+
+    assert measured(clients, others)[0] == measured(others, clients)[0] == 2.0
+
+
+def test_who_stand_in_different_tables_are_not_compared() -> None:
+    assert measured(table(sleepwalker=2.0), table(urllib3=8.0)) == [None] * 5
+    assert measured() == [None] * 5
+
+
+def test_what_is_added_is_told_of_those_who_are_no_baseline() -> None:
+    found = table("none", urllib3=1e-6, none=2e-6, metrics=5e-6)
+
+    assert [adds(found, name) is None for name in found.rounds] == [True, True, False]
+    heads, *rows = text_of(found).splitlines()
+    assert heads.endswith("adds µs")
+    assert [row.split()[-1] for row in rows] == ["-", "-", "(3.0-3.0)"]
+
+
+def test_a_table_without_that_question_doesnt_tell_it() -> None:
+    found = table(urllib3=1e-6, ours=2e-6)
+
+    assert adds(found, "ours") is None
+    assert "adds" not in text_of(found)
+
+
+def test_quartiles_below_nothing_are_no_longer_told_with_a_dash() -> None:
+    assert shown(Spread(1.0, 0.5, 2.0)) == "1.00 (0.50-2.00)"
+    assert shown(Spread(1.0, -0.5, 2.0), 0, 10.0) == "10 (-5 to 20)"
