@@ -29,8 +29,9 @@ BURST = 5
 WINDOW = 10.0
 """Seconds."""
 
+_STDLIB = logging.getLogger(names.INSTRUMENTATION)
 # Without a handler of its own, logging would print our warnings in an unconfigured application.
-logging.getLogger(names.INSTRUMENTATION).addHandler(logging.NullHandler())
+_STDLIB.addHandler(logging.NullHandler())
 
 
 class Monotonic(Protocol):
@@ -49,6 +50,7 @@ class Logs:
     """
 
     def __init__(self, logger: Any = None, *, clock: Monotonic) -> None:
+        self._given_stdlib = logger if isinstance(logger, logging.Logger) else None
         if isinstance(logger, logging.Logger | logging.LoggerAdapter):
             logger = _through_stdlib(logger)
         self._given = logger
@@ -95,8 +97,19 @@ class Logs:
                 self._configuration = configuration
             return self._structlog
         if self._stdlib is None:
-            self._stdlib = _through_stdlib(logging.getLogger(names.INSTRUMENTATION))
+            self._stdlib = _through_stdlib(_STDLIB)
         return self._stdlib
+
+    def _is_heard(self, level: int) -> bool:
+        """Whether a line of this level may go anywhere.
+
+        Only a logger of stdlib logging is asked: one of structlog's does nothing at a level that is
+        off, or hands the line to whoever captures it.
+        """
+        asked = self._given_stdlib
+        if self._given is None and not structlog.is_configured():
+            asked = _STDLIB
+        return asked is None or asked.isEnabledFor(level)
 
     def _log(self, level: str, event: str, pool: Pool | None, **fields: Any) -> None:
         if pool is not None:
@@ -131,6 +144,9 @@ class Logs:
         name, level = names.EVENT_REQUEST_FAILED, "warning"
         if event.outcome == "success":
             name, level = names.EVENT_REQUEST_COMPLETED, "debug"
+            # Told so often, and mostly to nobody: then not even its fields are made.
+            if not self._is_heard(logging.DEBUG):
+                return
         elif event.outcome == "exhausted":
             name = names.EVENT_RETRIES_EXHAUSTED
         elif event.outcome == "refused":

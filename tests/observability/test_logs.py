@@ -428,6 +428,22 @@ def test_the_level_of_the_stdlib_logger_decides(caplog: pytest.LogCaptureFixture
 
 
 @pytest.mark.usefixtures("structlog_anew")
+@pytest.mark.parametrize("adapted", [False, True])
+def test_the_level_of_a_given_stdlib_logger_decides_and_not_that_of_ours(
+    caplog: pytest.LogCaptureFixture, *, adapted: bool
+) -> None:
+    given = logging.getLogger("app")
+    logs = Logs(logging.LoggerAdapter(given) if adapted else given, clock=SteppedClock())
+
+    with caplog.at_level(logging.WARNING, "sleepwalker"), caplog.at_level(logging.DEBUG, "app"):
+        logs.record(finished())
+    with caplog.at_level(logging.DEBUG, "sleepwalker"), caplog.at_level(logging.INFO, "app"):
+        logs.record(finished(attempts=2))
+
+    assert [(r.name, "attempts=1" in r.getMessage()) for r in caplog.records] == [("app", True)]
+
+
+@pytest.mark.usefixtures("structlog_anew")
 def test_structlog_that_is_configured_later_is_picked_up(caplog: pytest.LogCaptureFixture) -> None:
     logs = Logs(clock=SteppedClock())
     factory = CapturingLoggerFactory()
