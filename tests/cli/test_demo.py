@@ -29,6 +29,7 @@ import typer
 from prometheus_client.parser import text_string_to_metric_families
 
 from sleepwalker.cli._app import demo
+from sleepwalker.cli.demo.ratings import ADDRESS
 from sleepwalker.observability import names
 from tests.cli.traversals import mistakes, traces
 from tests.servers import OtlpCollector, ReceivedSpan, ScriptedServer, refused_port, respond, stall
@@ -61,12 +62,12 @@ class TellingPlanted(planted.Planted):
 class TellingLedger(ledger.Ledger):
     def read(self, text, span_id):
         super().read(text, span_id)
-        [parent] = re.findall("(?im)^traceparent: 00-(.+)-(.+)-..$", text)
-        with told.joinpath("read").open("a", encoding="utf-8") as file:
-            print(*parent, file=file)
+        for parent in re.findall("(?im)^traceparent: 00-(.+)-(.+)-..$", text):
+            with told.joinpath("read").open("a", encoding="utf-8") as file:
+                print(*parent, file=file)
 class TellingMetrics(metrics.Metrics):
-    def __init__(self, registry):
-        super().__init__(registry)
+    def __init__(self, registry, **options):
+        super().__init__(registry, **options)
         told.joinpath("metrics").write_text(self.text, encoding="utf-8")
 planted.Planted, ledger.Ledger, metrics.Metrics = TellingPlanted, TellingLedger, TellingMetrics
 {RUN}
@@ -208,10 +209,10 @@ class Told(NamedTuple):
         return [int(number.replace(",", "")) for number in found]
 
     def counted(self, name: str, *labels: str) -> Counter[tuple[str, ...]]:
-        """The metric of this name, summed by these labels."""
+        """The metric of this name, summed by these labels, but for the host beside the proof."""
         counts: Counter[tuple[str, ...]] = Counter()
         for sample in self.metrics:
-            if sample.name == name and sample.value:
+            if sample.name == name and sample.value and ADDRESS not in sample.labels["host"]:
                 counts[tuple(sample.labels[label] for label in labels)] += int(sample.value)
         return counts
 
@@ -261,6 +262,8 @@ def test_without_a_terminal_it_prints_plain_lines_and_proves_every_promise(told:
     assert re.findall(r"s  (\w+): restarts$", out, re.MULTILINE) == ["books", "authors", "reviews"]
     for reason in ("timeout", "connect", "protocol", "throttled", "auth"):
         assert re.search(rf"\b{reason} [1-9]", out), reason
+    assert len(re.findall(r"s  ratings: goes away for a while$", out, re.MULTILINE)) == 1
+    assert re.search(r"^ratings at .*: \d+ calls \(answered [1-9]", out, re.MULTILINE)
     assert re.search(r"^traversal .*ms", out, re.MULTILINE)
     assert re.search(r"ReadyHook\s+failed\s+\d+,\s+connected\s+1\b", out)
     assert re.search(r"^sleepwalker_attempts_total\{.*\} \d", told.scraped, re.MULTILINE)

@@ -10,6 +10,7 @@ and misbehave on a script. A workload of several threads follows the links over 
 - `apis`: what the hosts answer; `hosts`: the sockets that they answer on; `timetable`: when they
   restart
 - `client`: hooks, credentials and policy; `workload`: the threads
+- `ratings`: beside all that, a host that is away for long, and who asks it
 - `watch`, `logs`, `traces`, `metrics`: what the client's instruments saw; `meeting`: where it meets
   what the hosts read
 - `otlp`: the way of spans and metrics to a collector, with `--otlp`

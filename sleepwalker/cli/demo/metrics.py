@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from sleepwalker.observability.names import LABEL_HOST
+
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
@@ -18,15 +20,17 @@ if TYPE_CHECKING:
 class Metrics:
     """All samples of a registry at one moment.
 
+    :param beside: a host whose samples don't count
     :ivar text: what `/metrics` serves
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, beside: str | None = None) -> None:
         self.text = generate_latest(registry).decode()
         self._samples = [
             sample
             for family in text_string_to_metric_families(self.text)
             for sample in family.samples
+            if beside is None or sample.labels.get(LABEL_HOST) != beside
         ]
 
     def total(self, name: str, **labels: str) -> int:

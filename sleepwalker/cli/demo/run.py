@@ -28,7 +28,7 @@ from opentelemetry import propagate
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from sleepwalker.cli.demo import summary
+from sleepwalker.cli.demo import ratings, summary
 from sleepwalker.cli.demo.apis import NAMES, REVIEWS, Authors, Books, Reviews
 from sleepwalker.cli.demo.client import Client
 from sleepwalker.cli.demo.faults import Script
@@ -113,6 +113,7 @@ def run(options: Options, console: Console) -> int:
             summary.trace(stage.traces.best(), stage.urls, marks, console.width),
             summary.counts(evidence),
             summary.pools(metrics, stage.urls),
+            summary.beside(stage.side.counts()),
             *([] if (exported := stage.exported()) is None else [summary.exported(exported)]),
             summary.verdict(promised, evidence, took, marks, console.width),
         )
@@ -216,7 +217,8 @@ class _Stage:
         books = Books(self.urls, self._planted)
         authors = Authors(self.urls, self._planted)
         reviews = Reviews(self.urls, self._planted, ledgers[REVIEWS], warm=not options.faults)
-        self.hosts = self._start_hosts((books, authors, reviews), ledgers, folder)
+        authority, tls = folder / "authority.pem", self._tls(folder / "authority.pem")
+        self.hosts = self._start_hosts((books, authors, reviews), ledgers, tls)
         stack.enter_context(_own_opentelemetry())
         self.watch = Watch()
         self.log = Log(self._planted)
@@ -226,7 +228,7 @@ class _Stage:
         self._client = Client(
             self.urls,
             (books, authors, reviews),
-            folder / "authority.pem",
+            authority,
             self._planted,
             {
                 "registry": self._registry,
@@ -244,6 +246,15 @@ class _Stage:
             seed=options.seed,
             tracer=self.traces.provider.get_tracer("sleepwalker.demo"),
         )
+        self.side = ratings.Side(
+            tls,
+            authority,
+            self._registry,
+            seconds=options.seconds,
+            away=options.faults,
+            told=self.log.note,
+        )
+        stack.callback(self.side.stop)
         self._joined = True
 
     def _export(self, resource: Resource) -> Exporting | None:
@@ -272,22 +283,23 @@ class _Stage:
         self._stack.callback(stop)
         return f"http://{ADDRESSES[0]}:{server.server_port}/metrics"
 
-    def _start_hosts(
-        self,
-        apis: Sequence[Api],
-        ledgers: Mapping[str, Ledger],
-        folder: Path,
-    ) -> list[Host]:
+    def _tls(self, file: Path) -> ssl.SSLContext:
+        """All hosts' context; the certificate authority goes into the file."""
         authority = trustme.CA()
-        authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+        authority.cert_pem.write_to_path(str(file))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(*ADDRESSES).configure_cert(context)
+        authority.issue_cert(*ADDRESSES, ratings.ADDRESS).configure_cert(context)
+        return context
+
+    def _start_hosts(
+        self, apis: Sequence[Api], ledgers: Mapping[str, Ledger], tls: ssl.SSLContext
+    ) -> list[Host]:
         hosts = []
         for api, address in zip(apis, ADDRESSES, strict=True):
             host = Host(
                 api,
                 address,
-                context,
+                tls,
                 script=Script(self._options.seed, api.name, on=self._options.faults),
                 ledger=ledgers[api.name],
                 planted=self._planted,
@@ -318,6 +330,7 @@ class _Stage:
         try:
             with view:
                 self._workload.start()
+                self.side.start()
                 if options.faults:
                     timetable.start()
                 while (
@@ -328,6 +341,7 @@ class _Stage:
                     interrupts.event.wait(view.every)
                     view.refresh()
                 self._workload.stop()
+                self.side.stop()
                 timetable.stop()
                 until = time.monotonic() + PATIENCE
                 while not self._workload.join(view.every) and time.monotonic() < until:
@@ -335,6 +349,7 @@ class _Stage:
         finally:
             self._workload.stop()
             self._joined = self._workload.join(PATIENCE)
+            self.side.stop()
             timetable.stop()
             self._client.manager.close(timeout=PATIENCE)
             self._await_closed_sockets()
@@ -356,7 +371,7 @@ class _Stage:
 
     def evidence(self) -> tuple[Evidence, Metrics]:
         """All counts, from both sides, and the metrics that the client's are from."""
-        metrics = Metrics(self._registry)
+        metrics = Metrics(self._registry, beside=self.side.url)
         workload, moment = self._workload, self.watch.moment()
         client = ClientCounts(
             calls=metrics.total(f"{names.REQUEST_DURATION}_count"),

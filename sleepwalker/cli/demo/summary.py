@@ -16,7 +16,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from sleepwalker.cli.demo import tree
+from sleepwalker.cli.demo import ratings, tree
 from sleepwalker.cli.demo.faults import Fault
 from sleepwalker.cli.demo.hosts import RESTART
 from sleepwalker.cli.demo.scene import counted
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sleepwalker.cli.demo.metrics import Metrics
     from sleepwalker.cli.demo.otlp import Exported
     from sleepwalker.cli.demo.proof import Evidence, Promise
+    from sleepwalker.cli.demo.ratings import Aside
 
 BAR = 22
 """Columns for a span's bar."""
@@ -151,6 +152,16 @@ def pools(metrics: Metrics, urls: Mapping[str, str]) -> RenderableType:
                 "; ".join(f"{hook} {fared}" for hook, fared in hooks.items()),
             )
     return Group(_title("What the client counted, and how its hooks fared"), table)
+
+
+def beside(aside: Aside) -> RenderableType:
+    """What became of the calls to the host that takes no part in the proof, in one line."""
+    calls, host = aside.calls, aside.host
+    became = counted(calls, ratings.BECAME) or "none"
+    text = (
+        f"{host.name} at {host.url}: {sum(calls.values()):,} calls ({became}), {host.read:,} read"
+    )
+    return Group(_title("Beside the proof, a host that may fail"), Text(text))
 
 
 def exported(told: Exported) -> RenderableType:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sleepwalker.cli.demo.apis import AUTHORS, BOOKS, REVIEWS, Authors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sleepwalker.cli.demo.hosts import Host
 
@@ -52,14 +52,24 @@ class Timetable:
 
     :param seconds: how long the run is
     :param told: called with each happening when its time has come
+    :param happenings: what happens in each period, in the order of time; at least one
+    :param down: seconds that a restarting host is away
     """
 
     def __init__(
-        self, hosts: Mapping[str, Host], seconds: float, told: Callable[[Happening], None]
+        self,
+        hosts: Mapping[str, Host],
+        seconds: float,
+        told: Callable[[Happening], None],
+        *,
+        happenings: Sequence[Happening] = HAPPENINGS,
+        down: float = DOWN,
     ) -> None:
         self._hosts = hosts
         self._seconds = seconds
         self._told = told
+        self._happenings = happenings
+        self._down = down
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="timetable", daemon=True)
 
@@ -77,15 +87,15 @@ class Timetable:
         began = time.monotonic()
         period = min(self._seconds, PERIOD)
         for number in itertools.count():
-            turn, index = divmod(number, len(HAPPENINGS))
-            happening = HAPPENINGS[index]
+            turn, index = divmod(number, len(self._happenings))
+            happening = self._happenings[index]
             left = began + (turn + happening.at) * period - time.monotonic()
             if self._stopping.wait(max(left, 0.0)):
                 return
             self._told(happening)
             host = self._hosts[happening.host]
             if happening.what == RESTART:
-                host.restart(DOWN, self._stopping)
+                host.restart(self._down, self._stopping)
             elif isinstance(host.api, Authors):
                 host.ledger.misbehaved(REVOKE)
                 host.api.revoke()
