@@ -165,9 +165,9 @@ class Prometheus:
         self._process.kill()
         self._process.wait()
 
-    def query(self, promql: str) -> list[Sample]:
-        """Evaluate an expression now; a scalar has no labels."""
-        result = self._ask("query", query=promql)
+    def query(self, promql: str, at: float | None = None) -> list[Sample]:
+        """Evaluate an expression now, or as of a time; a scalar has no labels."""
+        result = self._ask("query", query=promql, time=time.time() if at is None else at)
         if result["resultType"] == "scalar":
             return [Sample({}, float(result["result"][1]))]
         return [Sample(each["metric"], float(each["value"][1])) for each in result["result"]]
@@ -179,6 +179,10 @@ class Prometheus:
             Series(each["metric"], [(float(when), float(value)) for when, value in each["values"]])
             for each in result["result"]
         ]
+
+    def label_values(self, series: str, label: str) -> set[str]:
+        """Give the values that a label has in series."""
+        return set(self._ask(f"label/{label}/values", **{"match[]": series}))
 
     def exemplars(self, promql: str, seconds: float = 3600.0) -> list[Exemplar]:
         """Give the exemplars of the series in an expression, of the last seconds."""

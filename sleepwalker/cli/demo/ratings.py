@@ -49,8 +49,10 @@ LEAVES = Happening(0.3, RATINGS, RESTART)
 AWAY = 0.4
 """The part of a period for which it is away."""
 
+RATERS = 2
+"""How many threads ask it: of two that miss its connection at once, one waits for the other's."""
 EVERY = 0.05
-"""Seconds between two calls."""
+"""Seconds between two calls of a thread."""
 GIVEN_UP = 5
 """After so many refusals without an answer the connection is given up, and another one is to be
 found: which fails as long as the host is away."""
@@ -95,7 +97,7 @@ class Aside:
 
 
 class Side:
-    """The host, and the thread that asks it.
+    """The host, and the threads that ask it.
 
     :param tls: the server's context, with a certificate for `ADDRESS`
     :param authority: a file with the certificate authority that it is from
@@ -146,9 +148,13 @@ class Side:
         )
         self._away = away
         self._calls: Counter[str] = Counter()
-        self._given_up = 0
+        self._refused = self._given_up = 0
+        self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="raters", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._work, name=f"rater {index}", daemon=True)
+            for index in range(1, RATERS + 1)
+        ]
 
     @property
     def url(self) -> str:
@@ -158,7 +164,8 @@ class Side:
     def start(self) -> None:
         """Begin."""
         self._host.start()
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         if self._away:
             self._timetable.start()
 
@@ -166,30 +173,36 @@ class Side:
         """End the calls, and the host when they have ended."""
         self._stopping.set()
         self._timetable.stop()
-        if self._thread.ident is not None:
-            self._thread.join()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
         self._manager.close()
         self._host.stop()
 
     def counts(self) -> Aside:
         """What both sides have counted; all of it when they have stopped."""
-        return Aside(
-            host=self._host.ledger.counts(), calls=dict(self._calls), given_up=self._given_up
-        )
+        with self._lock:
+            return Aside(
+                host=self._host.ledger.counts(), calls=dict(self._calls), given_up=self._given_up
+            )
 
     def _work(self) -> None:
-        refused = 0
         for book in itertools.cycle(range(1, len(SHELF) + 1)):
             if self._stopping.wait(EVERY):
                 return
-            became = self._ask(book)
+            if self._in_vain(self._ask(book)):
+                self._manager.reset()
+
+    def _in_vain(self, became: str) -> bool:
+        """Count what became of a call; whether it is time to give the connection up."""
+        with self._lock:
             self._calls[became] += 1
             if became == ANSWERED:
-                refused = 0
-            elif became == REFUSED:
-                refused += 1
-                if refused == GIVEN_UP:
-                    self._given_up += self._manager.reset().closed
+                self._refused = 0
+            self._refused += became == REFUSED
+            in_vain = became == REFUSED and self._refused == GIVEN_UP
+            self._given_up += in_vain
+        return in_vain
 
     def _ask(self, book: int) -> str:
         """Ask for a book's rating; what became of it."""

@@ -49,7 +49,7 @@ from sleepwalker.cli.demo.workload import Workload
 from sleepwalker.observability import names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
     from rich.console import Console
@@ -87,9 +87,15 @@ class PortInUseError(Exception):
     """The port for /metrics can't be had."""
 
 
-def run(options: Options, console: Console) -> int:
+def run(
+    options: Options,
+    console: Console,
+    ended: Callable[[Evidence, ratings.Aside], None] | None = None,
+) -> int:
     """Run the demo.
 
+    :param ended: called with what all sides have counted, when all is over and `/metrics` is still
+        served
     :returns: the exit code: 0 when every promise was kept, 1 when one was broken (or, in a run that
         was not cut short, not tried), 128 + the signal's number when the run was cut short
     :raises PortInUseError: when the port for /metrics can't be had
@@ -103,7 +109,9 @@ def run(options: Options, console: Console) -> int:
         interrupts.urgent.callback(console.show_cursor)
         stage = _Stage(options, Path(folder.name), stack)
         stage.play(console, interrupts)
-        evidence, metrics = stage.evidence()
+        (evidence, metrics), aside = stage.evidence(), stage.side.counts()
+        if ended is not None:
+            ended(evidence, aside)
         marks = summary.Marks.for_encoding(console.encoding)
         promised = promises(evidence)
         took = f"in {time.monotonic() - began:.1f} s"
@@ -113,7 +121,7 @@ def run(options: Options, console: Console) -> int:
             summary.trace(stage.traces.best(), stage.urls, marks, console.width),
             summary.counts(evidence),
             summary.pools(metrics, stage.urls),
-            summary.beside(stage.side.counts()),
+            summary.beside(aside),
             *([] if (exported := stage.exported()) is None else [summary.exported(exported)]),
             summary.verdict(promised, evidence, took, marks, console.width),
         )

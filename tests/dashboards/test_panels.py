@@ -1,0 +1,615 @@
+"""Every panel of both dashboards, asked of a real Prometheus that scraped the demo with its faults.
+
+Rules:
+
+1. Every query of every panel gives something, and nothing that is not a number.
+2. What a panel counts is what the hosts counted, exactly: each panel has a check, by its title.
+   Where no host can know, it is what the demo's threads counted for themselves.
+3. Where PromQL guesses, `REACHED` is the tolerance.
+4. It is one test, since it is one run; it tells all that is wrong at once.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from dashboards.source import rules, thresholds
+from sleepwalker.cli.demo.apis import AUTHORS, BOOKS, REVIEWS
+from sleepwalker.cli.demo.client import POLICY as PATIENT
+from sleepwalker.cli.demo.faults import Fault
+from sleepwalker.cli.demo.ratings import ANSWERED, FAILED, POLICY, RATERS, RATINGS, REFUSED
+from sleepwalker.cli.demo.watch import UNSENT_ERRORS
+from sleepwalker.observability import names
+from tests.dashboards.playing import JOB, THREADS, Panel, Played, panels, played
+from tests.dashboards.reading import NAMES, board
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from sleepwalker.cli.demo.ledger import HostCounts
+    from tests.dashboards.conftest import StartPrometheus
+    from tests.dashboards.prometheus import Sample
+
+RULES = Path(__file__).parents[2] / "dashboards" / "prometheus"
+FILES = [RULES / "sleepwalker.rules.yml", RULES / "sleepwalker.alerts.yml"]
+
+_, POOL = NAMES
+
+MAIN: Final = (BOOKS, AUTHORS, REVIEWS)
+AUTHS: Final = {BOOKS: {"basic"}, AUTHORS: {"basic", "bearer"}, REVIEWS: {"ApiKeyAuth"}}
+POOLS: Final = {**AUTHS, RATINGS: {"none"}}
+
+TIMEOUTS: Final = {"read_timeout", "timeout", "deadline"}
+OPEN: Final = names.BREAKER_STATES.index("open")
+
+MOST_IN_FLIGHT: Final = 2 * (THREADS + RATERS)
+"""A call of each thread, which may have one of its own under way: a hook's, or for a token."""
+
+REACHED: Final = (0.6, 1.1)
+"""Which part of its counters a rate over the whole run must come to: it doesn't see the count with
+which a series begins, and guesses how much came before the first scrape and after the last."""
+
+NEVER: Final = {"Telemetry errors", "Pools without series of their own"}
+"""Panels that show nothing but zero, as long as all is well."""
+ONCE_CHANGED: Final = {"Breaker"}
+"""Panels that show nothing until something has changed."""
+
+PLAIN_RATE: Final = re.compile(r"sum(?: by \([^()]*\) )?\(rate\([^()]*\)\)")
+LABEL_VALUES: Final = re.compile(r"label_values\((.+), (\w+)\)")
+
+Compared = tuple[str, Any, Any]
+"""What is compared, what it is, what it should be."""
+
+
+class Run:
+    """A run, and what follows from the hosts' counts. Hosts go by their names here.
+
+    :ivar calls: what became of the calls to ratings, as those who made them know it
+    :ivar errors: the client's attempts that had no answer, by host and by error
+    """
+
+    def __init__(self, seen: Played) -> None:
+        """Ask once for what is needed again and again."""
+        self.seen = seen
+        self.hosts: Mapping[str, HostCounts] = {host.name: host for host in seen.hosts}
+        self.urls = {name: host.url for name, host in self.hosts.items()}
+        self.calls = Counter(seen.aside.calls)
+        failed = Asked.of(self, POOL, "Attempts that failed, by error")
+        self.errors = {name: failed.by(names.LABEL_ERROR_TYPE, host=name) for name in self.hosts}
+
+    def name_of(self, url: str) -> str:
+        """Give a host's name by its URL."""
+        [name] = [name for name, its in self.urls.items() if its == url]
+        return name
+
+    def attempts(self, *which: str) -> float:
+        """Add up what hosts read, what they reset unread, and what never reached them."""
+        hosts = [self.hosts[name] for name in which]
+        return sum(host.read + host.unread + self.unsent(host.name) for host in hosts)
+
+    def unsent(self, *which: str) -> float:
+        """Add up the attempts that never left the client."""
+        return sum(self.errors[name][error] for name in which for error in UNSENT_ERRORS)
+
+    def timeouts(self, *which: str) -> float:
+        """Add up the attempts that waited for too long."""
+        return sum(self.errors[name][error] for name in which for error in TIMEOUTS)
+
+    def fault(self, fault: str, *which: str) -> int:
+        """Count how often hosts misbehaved so."""
+        return sum(self.hosts[name].faults.get(fault, 0) for name in which)
+
+    def answers(self, *which: str) -> Counter[int]:
+        """Count the answers that hosts sent, by status."""
+        sent: Counter[int] = Counter()
+        for name in which:
+            sent.update(self.hosts[name].statuses)
+        return sent
+
+    def late(self, *which: str) -> float:
+        """Add up the answers that a host sent when the client had stopped waiting.
+
+        There are some where the machine is busy: they are the timeouts beyond the hosts' stalls.
+        """
+        return sum(max(self.timeouts(n) - self.fault(Fault.STALL, n), 0) for n in which)
+
+    def good(self, *which: str) -> float:
+        """Count the answers that ended a call well."""
+        sent = self.answers(*which).items()
+        return sum(n for status, n in sent if 200 <= status < 300) - self.late(*which)
+
+    @property
+    def created(self) -> int:
+        """The reviews that were created."""
+        return len(set(self.hosts[REVIEWS].created))
+
+    @property
+    def readies(self) -> float:
+        """How often the host of ratings said that it is ready."""
+        return self.good(RATINGS) - self.calls[ANSWERED]
+
+
+class Asked:
+    """A panel that is asked for the whole run."""
+
+    def __init__(self, run: Run, panel: Panel) -> None:
+        """Ask this panel."""
+        self.run = run
+        self.panel = panel
+
+    @classmethod
+    def of(cls, run: Run, name: str, title: str) -> Asked:
+        """Ask a panel of a dashboard, by its title."""
+        [panel] = [each for each in panels(name) if each.title == title]
+        return cls(run, panel)
+
+    def beside(self, title: str) -> Asked:
+        """Ask another panel of the same dashboard."""
+        return Asked.of(self.run, self.panel.board, title)
+
+    def by(self, *labels: str, query: int = 0, host: str | None = None) -> Counter[Any]:
+        """Add its series up by labels."""
+        sums: Counter[Any] = Counter()
+        for sample in self._samples(query, host):
+            key = tuple(sample.labels[label] for label in labels)
+            sums[key if len(key) > 1 else key[0]] += sample.value  # type: ignore[assignment] # not only integers
+        return sums
+
+    def by_host(self, query: int = 0) -> dict[str, float]:
+        """Add its series up by the hosts' names."""
+        sums = self.by(names.LABEL_HOST, query=query)
+        return {self.run.name_of(url): value for url, value in sums.items()}
+
+    def all(self, query: int = 0, host: str | None = None) -> float:
+        """Add all its series up."""
+        return sum(sample.value for sample in self._samples(query, host))
+
+    def one(self, query: int = 0, host: str | None = None) -> float:
+        """Give the value of its only series."""
+        [sample] = self._samples(query, host)
+        return sample.value
+
+    def points(self, query: int = 0, host: str | None = None) -> list[float]:
+        """Give every value that it showed while the run went on."""
+        series = self.run.seen.graph(self.panel.exprs[query], **self._chosen(host))
+        return [value for each in series for _, value in each.points]
+
+    def _samples(self, query: int, host: str | None) -> list[Sample]:
+        return self.run.seen.whole(self.panel.exprs[query], **self._chosen(host))
+
+    def _chosen(self, host: str | None) -> dict[str, str]:
+        return {} if host is None else {names.LABEL_HOST: self.run.urls[host]}
+
+
+# --- requests -----------------------------------------------------------------------------------
+
+
+def request_rate(ask: Asked) -> Iterator[Compared]:
+    of = {name: ask.one(host=name) for name in ask.run.hosts}
+    yield "calls", sum(of[name] for name in MAIN), ask.run.seen.evidence.client.calls
+    yield "all hosts'", ask.one(), sum(of.values())
+
+
+def request_rates(ask: Asked) -> Iterator[Compared]:
+    calls = ask.beside("Requests per second")
+    yield "by host", ask.by_host(), {name: calls.one(host=name) for name in ask.run.hosts}
+
+
+def outcomes(ask: Asked) -> Iterator[Compared]:
+    run, label = ask.run, names.LABEL_OUTCOME
+    of = {name: ask.by(label, host=name) for name in run.hosts}
+    # What a redirect leads to another host is answered by that: so for all of them at once.
+    yield "success", ask.by(label)["success"], run.good(*run.hosts)
+    yield "success at ratings", of[RATINGS]["success"], run.good(RATINGS)
+    yield "refused", ask.by(label)["refused"], run.calls[REFUSED]
+    for name in MAIN:
+        failed = run.seen.evidence.client.hook_failures if name == REVIEWS else 0
+        yield f"failed at {name}", of[name].total() - of[name]["success"], failed
+
+
+def methods_of_requests(ask: Asked) -> Iterator[Compared]:
+    yield "reviews", ask.by(names.LABEL_METHOD, host=REVIEWS)["POST"], ask.run.created
+    yield "all", ask.all(), ask.beside("Requests per second").one()
+
+
+def error_ratio(ask: Asked) -> Iterator[Compared]:
+    ratios = _error_ratios(ask)
+    yield "by host", {name: ask.one(host=name) for name in ratios}, ratios
+
+
+def error_ratios(ask: Asked) -> Iterator[Compared]:
+    yield "by host", ask.by_host(), _error_ratios(ask)
+
+
+def _error_ratios(ask: Asked) -> dict[str, float]:
+    """Calls that had no good answer: hooks', and those to the host that may fail."""
+    run, calls = ask.run, ask.beside("Requests per second")
+    in_hooks = run.seen.evidence.client.hook_failures / calls.one(host=REVIEWS)
+    at_ratings = 1 - run.good(RATINGS) / calls.one(host=RATINGS)
+    return {BOOKS: 0.0, AUTHORS: 0.0, REVIEWS: in_hooks, RATINGS: at_ratings}
+
+
+def amplification(ask: Asked) -> Iterator[Compared]:
+    ratios = _amplifications(ask)
+    yield "by host", {name: ask.one(host=name) for name in ratios}, ratios
+    calls = ask.beside("Requests per second").one()
+    yield "of all", ask.one(), ask.run.attempts(*ask.run.hosts) / calls
+
+
+def amplifications(ask: Asked) -> Iterator[Compared]:
+    yield "by host", ask.by_host(), _amplifications(ask)
+
+
+def _amplifications(ask: Asked) -> dict[str, float]:
+    run, calls = ask.run, ask.beside("Requests per second")
+    return {name: run.attempts(name) / calls.one(host=name) for name in run.hosts}
+
+
+def in_flight(ask: Asked) -> Iterator[Compared]:
+    yield "at most", max(ask.points()) <= MOST_IN_FLIGHT, True
+    yield "in the end", ask.one(), 0
+
+
+def saturation(ask: Asked) -> Iterator[Compared]:
+    yield "at most", max(ask.points()) <= MOST_IN_FLIGHT / thresholds.POOL_LIMIT, True
+    yield "in the end", ask.by_host(), dict.fromkeys(ask.run.hosts, 0)
+
+
+def table(ask: Asked) -> Iterator[Compared]:
+    run, labels = ask.run, (names.LABEL_HOST, names.LABEL_AUTH)
+    columns = [ask.by(*labels, query=query) for query in range(len(ask.panel.exprs))]
+    rows = {(run.urls[name], auth) for name, auths in POOLS.items() for auth in auths}
+    for number, column in enumerate(columns):
+        yield f"pools in column {number}", set(column), rows
+    calls, ratios, _, amplified, flying = columns
+    attempts = dict.fromkeys(run.hosts, 0.0)
+    for row in calls:
+        attempts[run.name_of(row[0])] += calls[row] * amplified[row]
+    yield "attempts", attempts, {name: run.attempts(name) for name in run.hosts}
+    yield "error ratio", ratios[run.urls[RATINGS], "none"], _error_ratios(ask)[RATINGS]
+    yield "in flight", set(flying.values()), {0}
+
+
+def seconds(ask: Asked) -> Iterator[Compared]:
+    """How long the client found it no host can know: but no longer than the last bucket."""
+    for query in range(len(ask.panel.exprs)):
+        points = ask.points(query)
+        yield f"query {query}", 0 <= min(points) <= max(points) <= names.TIME_BUCKETS[-1], True
+
+
+# --- attempts -----------------------------------------------------------------------------------
+
+
+def heat(ask: Asked) -> Iterator[Compared]:
+    run, buckets = ask.run, ask.by("le")
+    bounds = sorted(buckets, key=float)
+    yield "bounds", [float(bound) for bound in bounds], [*names.TIME_BUCKETS, math.inf]
+    yield "rising", [buckets[bound] for bound in bounds], sorted(buckets.values())
+    yield "attempts", buckets["+Inf"], run.attempts(*run.hosts)
+    assert PATIENT.read_timeout > 0.5
+    slow = buckets["+Inf"] - buckets["0.5"]
+    yield "those that timed out are slow", slow >= run.timeouts(*run.hosts), True
+
+
+def codes(ask: Asked) -> Iterator[Compared]:
+    run = ask.run
+    for name in run.hosts:
+        found = ask.by(names.LABEL_CODE, host=name)
+        yield f"{name}: attempts", found.total(), run.attempts(name)
+        del found["none"]
+        sent = {str(status): n for status, n in run.answers(name).items()}
+        yield f"{name}: answers", found.total(), sum(sent.values()) - run.late(name)
+        if not run.late(name):
+            yield f"{name}: by status", dict(found), sent
+
+
+def errors(ask: Asked) -> Iterator[Compared]:
+    run = ask.run
+    for name, host in run.hosts.items():
+        found = ask.by(names.LABEL_ERROR_TYPE, host=name).total()
+        # A host that goes down ends its stalls, which are resets then.
+        cut = max(run.fault(Fault.STALL, name) - run.timeouts(name), 0)
+        resets = host.unread + run.fault(Fault.RESET_PROCESSED, name) + cut
+        yield f"resets of {name}", found - run.unsent(name) - run.timeouts(name), resets
+    yield "never sent", run.unsent(*MAIN), run.seen.evidence.client.unsent
+
+
+def methods_of_attempts(ask: Asked) -> Iterator[Compared]:
+    run = ask.run
+    of = {name: ask.by(names.LABEL_METHOD, host=name) for name in run.hosts}
+    for name, found in of.items():
+        yield name, found.total(), run.attempts(name)
+    processed = run.created + run.hosts[REVIEWS].resent
+    yield "reviews", of[REVIEWS]["POST"] >= processed, True
+
+
+# --- retries, quota and breaker -----------------------------------------------------------------
+
+
+def retries(ask: Asked) -> Iterator[Compared]:
+    run, client = ask.run, ask.run.seen.evidence.client
+    of: Counter[str] = Counter()
+    for name in MAIN:
+        of.update(ask.by(names.LABEL_REASON, host=name))
+    if not run.late(*MAIN):
+        redirects = run.answers(*MAIN)[307]
+        yield "all", of.total(), run.attempts(*MAIN) - client.calls - redirects
+    # What a hook's own call met is answered by calling the hook again.
+    throttled = run.fault(Fault.UNAVAILABLE, *MAIN)
+    yield "throttled", throttled - client.hook_failures <= of["throttled"] <= throttled, True
+    yield "auth", of["auth"], run.answers(AUTHORS)[401]
+    yield "connect", of["connect"], run.unsent(*MAIN)
+
+
+def waiting(ask: Asked) -> Iterator[Compared]:
+    # Every answer 503 said when to come back, half of them in a second.
+    yield "seconds", ask.all() >= 1, True
+
+
+def quota(ask: Asked) -> Iterator[Compared]:
+    assert POLICY.quota is not None
+    left = ask.points()
+    yield "hosts", set(ask.by_host()), {RATINGS}
+    yield "tokens", 0 <= min(left) <= max(left) < POLICY.quota.tokens, True
+
+
+def open_breakers(ask: Asked) -> Iterator[Compared]:
+    yield "hosts", set(ask.points()), {0, ask.run.fault("restart", RATINGS)}
+    yield "in the end", ask.one(), 0
+
+
+def breaker(ask: Asked) -> Iterator[Compared]:
+    yield "at most", max(ask.points(host=RATINGS)), OPEN
+    yield "in the end", ask.one(host=RATINGS), 0
+    yield "the others", [ask.points(host=name) for name in MAIN], [[]] * len(MAIN)
+
+
+def breakers(ask: Asked) -> Iterator[Compared]:
+    yield "at most", max(ask.points()), OPEN
+    yield "in the end", ask.by_host(), {RATINGS: 0}
+
+
+# --- pools and hooks ----------------------------------------------------------------------------
+
+
+def connections(ask: Asked) -> Iterator[Compared]:
+    run, label = ask.run, names.LABEL_STATE
+    for name, host in run.hosts.items():
+        yield f"{name}, at most", max(ask.points(host=name)) <= host.connections, True
+        yield f"{name}, in the end", ask.by(label, host=name).total(), host.open
+    yield "states", set(ask.by(label)), set(names.CONNECTION_STATES)
+
+
+def lookups(ask: Asked) -> Iterator[Compared]:
+    run, label = ask.run, names.LABEL_RESULT
+    yield "ratings", ask.by(label, host=RATINGS).total(), run.calls.total()
+    found: Counter[str] = Counter()
+    for name in MAIN:
+        found.update(ask.by(label, host=name))
+    yield "all others", dict(found), dict(run.seen.evidence.client.lookups)
+
+
+def hit_ratio(ask: Asked) -> Iterator[Compared]:
+    yield "ratings", ask.one(host=RATINGS), _lookups(ask)["hit"] / ask.run.calls.total()
+
+
+def waited(ask: Asked) -> Iterator[Compared]:
+    here = ask.run.seen.evidence.client.lookups.get("coalesced", 0)
+    yield "finds", ask.all(), here + _lookups(ask)["coalesced"]
+
+
+def _lookups(ask: Asked) -> Counter[str]:
+    """The finds of ratings, by result."""
+    lookups = Asked.of(ask.run, POOL, "Lookups by result")
+    return lookups.by(names.LABEL_RESULT, host=RATINGS)
+
+
+def evictions(ask: Asked) -> Iterator[Compared]:
+    run, label = ask.run, names.LABEL_REASON
+    given_up = run.seen.aside.given_up
+    # In the end all are closed: that of ratings too, if there is one again.
+    left = sum(map(len, AUTHS.values())) + run.readies - given_up
+    yield "by reason", dict(ask.by(label)), {"reset": given_up, "closed": left}
+    yield "at ratings", ask.by(label, host=RATINGS)["reset"], given_up
+
+
+def pools_held(ask: Asked) -> Iterator[Compared]:
+    yield "at most", max(ask.points()), sum(map(len, POOLS.values()))
+    yield "in the end", dict(ask.by("job", "instance")), {(JOB, ask.run.seen.instance): 0}
+
+
+def hooks(ask: Asked) -> Iterator[Compared]:
+    run, client = ask.run, ask.run.seen.evidence.client
+    of = {name: ask.by(names.LABEL_OUTCOME, host=name) for name in run.hosts}
+    yield "connected", sum(of[name]["connected"] for name in MAIN), client.pools
+    yield "failed", sum(of[name]["failed"] for name in MAIN), client.hook_failures
+    yield "connected to ratings", of[RATINGS]["connected"], run.readies
+    yield "failed at ratings", of[RATINGS]["failed"] > 0, True
+
+
+def connect_failures(ask: Asked) -> Iterator[Compared]:
+    run, label = ask.run, names.LABEL_ERROR_TYPE
+    failed = ask.by(label, host=RATINGS)
+    yield "ratings", failed.total(), _lookups(ask)["miss"] - run.readies
+    yield "known to callers", failed.total() <= run.calls[FAILED], True
+    yield "the others", [dict(ask.by(label, host=name)) for name in MAIN], [{}] * len(MAIN)
+
+
+# --- links and the library itself ---------------------------------------------------------------
+
+
+def follows(ask: Asked) -> Iterator[Compared]:
+    # A review is created by a link of the reviews' own; authors link to the list of them.
+    within, across = (ask.one(query, host=REVIEWS) for query in (0, 1))
+    yield "to create", within, ask.run.created
+    # A traversal may be stopped on its way.
+    yield "to the reviews", 0 <= across - within <= THREADS, True
+    to_authors = ask.one(1, host=AUTHORS) + ask.one(0, host=BOOKS)
+    yield "to the authors", 0 <= to_authors - across <= THREADS, True
+
+
+def followed(ask: Asked) -> Iterator[Compared]:
+    yield "outcomes", set(ask.by(names.LABEL_OUTCOME)), {"success"}
+    yield "all", 0 <= ask.all() - 3 * ask.run.created <= 2 * THREADS, True
+
+
+def nothing(ask: Asked) -> Iterator[Compared]:
+    yield "ever", set(ask.points()), {0}
+
+
+CHECKS: Final[Mapping[str, Callable[[Asked], Iterator[Compared]]]] = {
+    "Amplification": amplification,
+    "Amplification by host": amplifications,
+    "Amplification over time": amplification,
+    "Attempt duration": seconds,
+    "Attempt duration by class of status, p95": seconds,
+    "Attempts by method": methods_of_attempts,
+    "Attempts by status": codes,
+    "Attempts that failed, by error": errors,
+    "Breaker": breaker,
+    "Calls waiting for a retry": waiting,
+    "Circuit breakers": breakers,
+    "Connections by state": connections,
+    "Duration, p95": seconds,
+    "Durations of attempts": heat,
+    "Error ratio": error_ratio,
+    "Error ratio by host": error_ratios,
+    "Error ratio over time": error_ratio,
+    "Evictions by reason": evictions,
+    "Finds that failed, by error": connect_failures,
+    "Finds that waited": waited,
+    "Finds that waited, by host": waited,
+    "Hook calls by outcome": hooks,
+    "Hook duration, p95": seconds,
+    "Links followed": follows,
+    "Links followed, by kind and outcome": followed,
+    "Links followed, by outcome": followed,
+    "Lookup hit ratio": hit_ratio,
+    "Lookups by result": lookups,
+    "Open breakers": open_breakers,
+    "Pools held": pools_held,
+    "Pools without series of their own": nothing,
+    "Pools, the worst first": table,
+    "Request duration": seconds,
+    "Request duration by host, p95": seconds,
+    "Request duration by outcome, p95": seconds,
+    "Request rate by host": request_rates,
+    "Requests by method": methods_of_requests,
+    "Requests by outcome": outcomes,
+    "Requests in flight": in_flight,
+    "Requests in flight over time": in_flight,
+    "Requests per second": request_rate,
+    "Retries by reason": retries,
+    "Retry quota": quota,
+    "Saturation by host": saturation,
+    "Telemetry errors": nothing,
+    "Wait for a connection, p95": seconds,
+}
+
+
+# --- what holds for all of them -----------------------------------------------------------------
+
+
+def shown(ask: Asked) -> Iterator[Compared]:
+    """Each query gives something while the run goes on; its exemplars lead to traces."""
+    seen, title = ask.run.seen, ask.panel.title
+    for query, target in enumerate(ask.panel.targets):
+        points = ask.points(query)
+        yield f"query {query}, points", bool(points), True
+        yield f"query {query}, not a number", any(map(math.isnan, points)), False
+        yield f"query {query}, ever above zero", max(points, default=0) > 0, title not in NEVER
+        if target["instant"] and title not in ONCE_CHANGED:
+            yield f"query {query}, series", bool(seen.now(ask.panel.exprs[query])), True
+        if target["exemplar"]:
+            found = seen.exemplars(ask.panel.exprs[query])
+            yield f"query {query}, exemplars", bool(found), True
+            unknown = {exemplar.labels["trace_id"] for exemplar in found} - seen.traces
+            yield f"query {query}, exemplars of no trace", unknown, set()
+
+
+def risen(ask: Asked) -> Iterator[Compared]:
+    """What is shown as a rate comes to what was counted, as far as PromQL can know."""
+    for query, expr in enumerate(ask.panel.exprs):
+        if PLAIN_RATE.fullmatch(expr):
+            part = sum(sample.value for sample in ask.run.seen.risen(expr)) / ask.all(query)
+            yield f"query {query}, {part:.2f} of it", REACHED[0] <= part <= REACHED[1], True
+
+
+def variables(run: Run, name: str) -> Iterator[Compared]:
+    """Each variable of a dashboard offers what there is, for all and for what is chosen."""
+    seen, chosen = run.seen, {"job": JOB, "instance": run.seen.instance, "host": run.urls[AUTHORS]}
+    asked = {}
+    for variable in board(name)["templating"]["list"]:
+        if match := LABEL_VALUES.fullmatch(variable["query"]):
+            asked[variable["name"]] = [
+                seen.label_values(*match.groups()),
+                seen.label_values(*match.groups(), **chosen),
+            ]
+    yield (
+        "what they offer",
+        asked,
+        {
+            "job": [{JOB}, {JOB}],
+            "instance": [{seen.instance}, {seen.instance}],
+            "host": [set(run.urls.values()), set(run.urls.values())],
+            "auth": [set().union(*POOLS.values()), AUTHS[AUTHORS]],
+        },
+    )
+
+
+def evaluated(run: Run) -> Iterator[Compared]:
+    """Every rule is evaluated; alerts wait for what there is, and for nothing else."""
+    seen = run.seen
+    yield "rules that fail", seen.prometheus.rule_errors(), {}
+    recorded = {each.labels["__name__"] for each in seen.whole('{__name__=~"job_host.*"}')}
+    yield "recorded", recorded, set(rules.recorded())
+    pending: dict[str, set[str]] = {alert.name: set() for alert in rules.alerts()}
+    for series in seen.graph("ALERTS"):
+        labels = series.labels
+        yield f"{labels['alertname']} is", labels["alertstate"], "pending"
+        pending[labels["alertname"]].add(run.name_of(labels["host"]))
+    # While a host restarts, many retries are made; how long all takes is the machine's affair.
+    del pending["SleepwalkerRetryAmplification"], pending["SleepwalkerLatency"]
+    expected = {name: set[str]() for name in pending} | {
+        "SleepwalkerBreakerOpen": {RATINGS},
+        "SleepwalkerConnectFailing": {RATINGS},
+        "SleepwalkerErrorRatio": {RATINGS},
+    }
+    yield "pending", pending, expected
+
+
+def differences(where: str, compared: Iterable[Compared]) -> list[str]:
+    """Say what is not as it should be."""
+    return [
+        f"{where}: {what}: {is_!r}, should be {should_be!r}"
+        for what, is_, should_be in compared
+        if not _same(is_, should_be)
+    ]
+
+
+def _same(is_: Any, should_be: Any) -> bool:
+    """Tell whether they are equal but for what division does to numbers."""
+    if isinstance(should_be, float):
+        return math.isclose(is_, should_be, rel_tol=1e-9, abs_tol=1e-9)
+    if isinstance(should_be, dict) and should_be.keys() == is_.keys():
+        return all(_same(is_[key], value) for key, value in should_be.items())
+    return bool(is_ == should_be)
+
+
+def test_every_panel_shows_what_the_hosts_counted(start_prometheus: StartPrometheus) -> None:
+    run = Run(played(start_prometheus, FILES))
+    every = [panel for name in NAMES for panel in panels(name)]
+    wrong = differences("rules", evaluated(run))
+    for name in NAMES:
+        wrong += differences(f"{name}, variables", variables(run, name))
+    for panel in every:
+        for check in (shown, risen, CHECKS[panel.title]):
+            wrong += differences(f"{panel.board}, {panel.title}", check(Asked(run, panel)))
+
+    assert run.seen.code == 0
+    assert wrong == []
+    assert {panel.title for panel in every} == set(CHECKS)
