@@ -26,7 +26,7 @@ ifneq ($(shell test -x $(BIN)/python && test "$$(cat $(VENV)/made-in 2>/dev/null
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults mutants bench storm dashboards lint types format pins clean
+.PHONY: help demo test faults mutants bench storm dashboards pictures lint types format pins clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 @\2/p' Makefile | while IFS=@ read -r name what; do \
@@ -53,6 +53,9 @@ storm: $(VENV)/ready-dev ## what retries do to a server that fails
 dashboards: $(VENV)/ready-dev ## write the dashboards and rules anew from dashboards/source
 	@$(BIN)/python -m dashboards.source $(ARGS)
 
+pictures: $(VENV)/ready-pictures ## draw the dashboards and a trace anew, from a run of the demo; needs Prometheus
+	@$(BIN)/python -m dashboards.pictures $(ARGS)
+
 lint: $(VENV)/ready-dev ## formatting and every ruff rule
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -70,9 +73,9 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --p
     --no-header --no-annotate --no-emit-package sleepwalker
 pins: $(VENV)/made-in ## choose the versions in requirements/ anew
 	@$(BIN)/python -m pip install --quiet uv
-	@$(COMPILE) --extra dev --output-file $(PINS)
+	@$(COMPILE) --extra pictures --output-file $(PINS)
 	@$(COMPILE) --extra cli --extra otel --resolution lowest-direct --no-deps --output-file $(VENV)/bounds.txt
-	@$(COMPILE) --extra dev --constraint $(VENV)/bounds.txt --output-file requirements/lowest.txt
+	@$(COMPILE) --extra pictures --constraint $(VENV)/bounds.txt --output-file requirements/lowest.txt
 
 clean: ## remove what these commands made
 	@rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -87,6 +90,11 @@ $(VENV)/ready-dev: pyproject.toml $(PINS) $(VENV)/made-in
 	@echo "Installing what development needs into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --constraint $(PINS) --editable '.[dev]'
 	@touch $@ $(VENV)/ready-demo
+
+$(VENV)/ready-pictures: pyproject.toml $(PINS) $(VENV)/made-in
+	@echo "Installing what pictures need into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --constraint $(PINS) --editable '.[pictures]'
+	@touch $@ $(VENV)/ready-dev $(VENV)/ready-demo
 
 # The first of these that is new enough and can build environments. A name may be there and not
 # run (a shim without its version), so each is asked rather than looked up.

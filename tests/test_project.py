@@ -86,7 +86,7 @@ def test_the_lowest_pins_are_exactly_the_lower_bounds() -> None:
 
 
 def test_the_development_pins_cover_every_requirement() -> None:
-    wanted = requirements("core", "otel", "cli", "dev")
+    wanted = requirements("core", "otel", "cli", "dev", "pictures")
 
     assert wanted.keys() - pins("dev.txt").keys() == set()
 

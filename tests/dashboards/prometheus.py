@@ -69,6 +69,8 @@ class Exemplar(NamedTuple):
     series: dict[str, str]
     labels: dict[str, str]
     value: float
+    when: float
+    """Seconds since the epoch."""
 
 
 def program(name: str) -> str:
@@ -119,7 +121,7 @@ class Prometheus:
     def _start(self) -> None:
         """Start it on a port that is free, until nobody else takes that first."""
         for _ in range(PORTS_TRIED):
-            self._port = _free_port()
+            self._port = free_port()
             with self._log.open("wb") as log:
                 self._process = subprocess.Popen(
                     [
@@ -189,7 +191,12 @@ class Prometheus:
         now = time.time()
         result = self._ask("query_exemplars", query=promql, start=now - seconds, end=now + 1)
         return [
-            Exemplar(each["seriesLabels"], exemplar["labels"], float(exemplar["value"]))
+            Exemplar(
+                each["seriesLabels"],
+                exemplar["labels"],
+                float(exemplar["value"]),
+                float(exemplar["timestamp"]),
+            )
             for each in result
             for exemplar in each["exemplars"]
         ]
@@ -287,7 +294,8 @@ def _config(targets: Iterable[Target], rules: Sequence[Path], interval: str) -> 
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Give a port on which nobody listens at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port
