@@ -1,4 +1,4 @@
-"""What the pictures of the docs are made from: which there are, what is asked, which trace it is."""
+"""What the pictures of the docs are made from: which there are, what is asked, which trace."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from dashboards.pictures import plan, waterfall, words
 from dashboards.pictures.plan import Dot, Drawn, Filled
 from dashboards.pictures.tables import table_of
 from dashboards.pictures.words import Word
+from dashboards.source import rules
 from sleepwalker.observability import names
 from tests.dashboards.reading import NAMES, board, panels_of
-from tests.docs.pages import ROOT, text_of
+from tests.docs.pages import ROOT, rows_below, text_of
 from tests.servers import ReceivedSpan
 
 if TYPE_CHECKING:
@@ -79,6 +80,18 @@ def test_a_picture_has_its_rows_with_all_their_panels() -> None:
     assert sum(map(len, titles.values())) == len(filled)
     with pytest.raises(ValueError, match="has no row Nonsense"):
         plan.of_picture(plan.Picture("one", "board", ("Latency", "Nonsense")), filled)
+
+
+def test_the_page_lists_every_alert_with_its_severity_and_runbook() -> None:
+    listed = [
+        (name, severity.strip("`"), link)
+        for name, severity, _, link in rows_below(PAGE, "Who is called")
+    ]
+
+    assert listed == [
+        (alert.name, alert.severity, f"[{alert.runbook}](runbooks/{alert.runbook}.md)")
+        for alert in rules.alerts()
+    ]
 
 
 # What is asked
