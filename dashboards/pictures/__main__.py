@@ -43,10 +43,11 @@ def main(arguments: list[str] | None = None) -> int:
 def pictures(seconds: int) -> dict[str, bytes]:
     """Every picture, by the name of its file."""
     with run.running(seconds) as seen:
-        pool = seen.worst_pool()
+        pool, of_pool = seen.pool(plan.board(plan.POOL))
+        print(f"the pool is {' '.join(pool.values())}", flush=True)
         answered = {
-            board: seen.filled(plan.board(board), chosen)
-            for board, chosen in ((plan.OVERVIEW, {}), (plan.POOL, pool))
+            plan.OVERVIEW: seen.filled(plan.board(plan.OVERVIEW), {}),
+            plan.POOL: of_pool,
         }
     made = {
         f"{picture.name}.png": panels.drawn(

@@ -149,15 +149,10 @@ def named(legend: str | None, labels: Mapping[str, str]) -> str:
     return re.sub(r"{{(\w+)}}", lambda found: labels.get(found[1], ""), legend or "")
 
 
-def most(values: Iterable[tuple[Mapping[str, str], float]], *labels: str) -> dict[str, str]:
-    """The labels of the highest value; of several, those of the first by name.
-
-    :raises ValueError: when there is none
-    """
-    ranked = [(-value, [given[label] for label in labels]) for given, value in values]
-    if not ranked:
-        raise ValueError(f"nothing to choose {' and '.join(labels)} from")
-    return dict(zip(labels, min(ranked)[1], strict=True))
+def ranked(values: Iterable[tuple[Mapping[str, str], float]], *labels: str) -> list[dict[str, str]]:
+    """The labels of values, the highest value first; of equals, the first by name."""
+    ordered = sorted((-value, [given[label] for label in labels]) for given, value in values)
+    return [dict(zip(labels, given, strict=True)) for _, given in ordered]
 
 
 def sampled(dots: Iterable[Dot], step: float) -> list[Dot]:

@@ -80,14 +80,23 @@ class Seen(NamedTuple):
                 ]
         return plan.Filled(panel, series, plan.sampled(dots, STEP))
 
-    def worst_pool(self) -> dict[str, str]:
-        """The pool with the most retries."""
+    def pool(self, board: plan.Json) -> tuple[dict[str, str], list[plan.Filled]]:
+        """The pool that has most to show on its dashboard, with its panels.
+
+        Of equals, it is the one with the most retries.
+
+        :raises RunError: when there is none
+        """
         seconds = int(self.shown.end - self.shown.start)
         labels = (names.LABEL_HOST, names.LABEL_AUTH)
         expr = f"sum by ({', '.join(labels)}) (increase({names.RETRIES}[{seconds}s]))"
         end = self.shown.end
         found = self.prometheus.query_range(expr, end, end, STEP)
-        return plan.most(((each.labels, each.points[-1][1]) for each in found), *labels)
+        ranked = plan.ranked(((each.labels, each.points[-1][1]) for each in found), *labels)
+        if not ranked:
+            raise RunError("there is no pool with a retry")
+        answered = [(chosen, self.filled(board, chosen)) for chosen in ranked]
+        return max(answered, key=lambda pool: sum(bool(each.series) for each in pool[1]))
 
 
 @contextmanager

@@ -187,8 +187,8 @@ def _detail(span: Span) -> str:
     error = told(names.ATTR_ERROR_TYPE)
     match span.name:
         case names.SPAN_CONNECT:
-            waited = told(names.ATTR_LOOKUP) == "coalesced"
-            parts = [told(names.ATTR_AUTH), "waits for another thread's" if waited else "", error]
+            lookup = told(names.ATTR_LOOKUP)
+            parts = [told(names.ATTR_AUTH), lookup if lookup == "coalesced" else "", error]
         case names.SPAN_HOOK:
             parts = [told(names.ATTR_HOOK), told(names.ATTR_OUTCOME)]
         case names.SPAN_REQUEST:

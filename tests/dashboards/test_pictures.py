@@ -136,16 +136,18 @@ def test_a_series_is_called_as_its_query_says() -> None:
     assert plan.named("{{host}}", {}) == plan.named(None, {"host": "books"}) == ""
 
 
-def test_the_highest_is_chosen_and_of_equals_the_first_by_name() -> None:
+def test_the_highest_comes_first_and_of_equals_the_first_by_name() -> None:
     values = [
-        ({"host": "c", "auth": "basic"}, 3.0),
-        ({"host": "b", "auth": "none"}, 7.0),
-        ({"host": "b", "auth": "basic"}, 7.0),
+        ({"host": "c", "auth": "basic", "job": "shop"}, 3.0),
+        ({"host": "b", "auth": "none", "job": "shop"}, 7.0),
+        ({"host": "b", "auth": "basic", "job": "shop"}, 7.0),
     ]
 
-    assert plan.most(values, "host", "auth") == {"host": "b", "auth": "basic"}
-    with pytest.raises(ValueError, match="nothing to choose host from"):
-        plan.most([], "host")
+    assert plan.ranked(values, "host", "auth") == [
+        {"host": "b", "auth": "basic"},
+        {"host": "b", "auth": "none"},
+        {"host": "c", "auth": "basic"},
+    ]
 
 
 def test_of_exemplars_of_one_step_those_are_shown_that_are_far_from_each_other() -> None:
