@@ -6,7 +6,7 @@ Rules:
 2. `None` takes the default (global tracer and meter provider, default registry, the application's
    logging), `False` switches an instrument off.
 3. Within the requests of an exporter nothing is told (`suppression`), but that the state of what
-   outlives them has changed.
+   outlives them has changed, and what had been done before and is told late.
 """
 
 from __future__ import annotations
@@ -174,12 +174,24 @@ class Telemetry:
             self._logs.renew()
 
 
-_STATE = (events.BreakerChanged, events.RetryQuotaChanged, events.PoolsChanged)
+_STATE = (
+    events.BreakerChanged,
+    events.RetryQuotaChanged,
+    events.PoolsChanged,
+    events.PoolEvicted,
+)
 """Events of what outlives a request: left out, a gauge would be wrong from then on."""
 
 
+def _is_of_all(event: Event) -> bool:
+    """Whether an event is about more than the request in which it is told."""
+    # Hits are told together, by who happens to come then, whoever's they were.
+    hits = isinstance(event, events.LookedUp) and event.result == "hit"
+    return hits or isinstance(event, _STATE)
+
+
 class _Silent(Telemetry):
-    """Tells nothing, but for what changed the state of things."""
+    """Tells nothing but what is not of the request in which it is told, and that to metrics alone."""
 
     def __init__(self, own: Telemetry, metrics: Metrics | None, labels: LabelSpace) -> None:
         self._own = own
@@ -198,7 +210,7 @@ class _Silent(Telemetry):
         return self._own
 
     def record(self, event: Event) -> None:
-        if isinstance(event, _STATE):
+        if _is_of_all(event):
             super().record(event)
 
     def record_once(self, event: Event) -> None:

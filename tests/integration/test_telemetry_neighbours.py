@@ -338,6 +338,33 @@ def test_what_an_exporter_has_established_is_told_when_others_use_it(
         assert [span.name for span in watched.spans] == ["GET", "sleepwalker.request"][::-1]
 
 
+def test_an_exporter_that_comes_when_hits_are_told_tells_those_of_others(
+    watched: Watched, tls_server: ScriptedServer, make_server: MakeServer
+) -> None:
+    hook = DirectHook(verify=tls_server_bundle(watched), clock=watched.clock)
+    with ConnectionManager(
+        hooks=[hook], idle=60.0, clock=watched.clock, **watched.instruments
+    ) as manager:
+        old = make_server(tls=True)
+        manager.find(old.url, ANONYMOUS)
+        watched.clock.sleep(50.0)
+        manager.find(tls_server.url, ANONYMOUS)
+        for _ in range(3):
+            manager.find(tls_server.url, ANONYMOUS)
+        watched.clock.sleep(20.0)
+        told, lines = len(watched.events), len(watched.lines)
+        with suppress_instrumentation():
+            manager.find(tls_server.url, ANONYMOUS)
+
+        assert (len(watched.events), len(watched.lines)) == (told, lines)
+        hits = {"host": tls_server.url, "auth": "none", "result": "hit"}
+        # The exporter's own is a hit as well.
+        assert watched.value(names.POOL_LOOKUPS, **hits) == 4
+        evicted = {"host": old.url, "auth": "none", "reason": "idle"}
+        assert watched.value(names.POOL_EVICTIONS, **evicted) == 1
+        assert watched.value(names.POOLS) == 1
+
+
 def test_the_otlp_exporter_may_send_through_a_connections_session(
     watched: Watched, server: ScriptedServer
 ) -> None:
