@@ -233,8 +233,11 @@ class Metrics:
             self._publish_connections()
 
     def tell_connections(self) -> None:
-        """In prefork, where nobody asks: put into the files which connections are in use."""
-        if self._prefork:
+        """In prefork, where nobody asks: put into the files which connections are in use.
+
+        Elsewhere only when there is much: within an exporter's requests no event may come to do it.
+        """
+        if self._prefork or self.connections.much:
             self._counting.do(self._publish_connections)
 
     def telemetry_error(self) -> None:
@@ -301,13 +304,14 @@ class Metrics:
         status_class = f"{status // 100}xx" if status is not None else "none"
         if status_class not in names.STATUS_CLASSES:
             status_class = "none"
-        # Files have no place for exemplars.
+        code = str(status) if status_class != "none" else "none"
+        self._child(self._attempts, series, method, code, event.error_type).inc()
+        # Files have no place for exemplars. One that is too long is refused: last, so that all is
+        # counted.
         trace = None if self._prefork or event.trace is None else event.trace._asdict()
         self._child(self._attempt_duration, series, method, status_class).observe(
             event.duration, trace
         )
-        code = str(status) if status_class != "none" else "none"
-        self._child(self._attempts, series, method, code, event.error_type).inc()
 
     def _retry_scheduled(self, event: events.RetryScheduled) -> None:
         self._child(self._retries, event.pool.series, event.reason).inc()

@@ -16,15 +16,17 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import metrics
+from opentelemetry import metrics, trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from sleepwalker.observability import events, names
 from sleepwalker.observability.in_turn import InTurn
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
 
-    from sleepwalker.observability.events import Event
+    from sleepwalker.observability.events import Event, TracePoint
 
 
 class StandardMetrics:
@@ -80,7 +82,24 @@ class StandardMetrics:
                 error = str(event.status)
         if error is not None:
             attributes[names.ATTR_ERROR_TYPE] = error
-        self._recording.do(functools.partial(self._duration.record, event.duration, attributes))
+        self._recording.do(
+            functools.partial(
+                self._duration.record, event.duration, attributes, _context_at(event.trace)
+            )
+        )
+
+
+def _context_at(point: TracePoint | None) -> Context | None:
+    """The context for an exemplar to show an attempt: what is current by then is its call."""
+    if point is None:
+        return None
+    span = SpanContext(
+        int(point.trace_id, 16),
+        int(point.span_id, 16),
+        is_remote=False,
+        trace_flags=TraceFlags(TraceFlags.SAMPLED),
+    )
+    return trace.set_span_in_context(NonRecordingSpan(span))
 
 
 _making = threading.RLock()

@@ -191,7 +191,7 @@ def _is_of_all(event: Event) -> bool:
 
 
 class _Silent(Telemetry):
-    """Tells nothing but what is not of the request in which it is told, and that to metrics alone."""
+    """Tells nothing of the requests within which it is asked; of all else, only the metrics."""
 
     def __init__(self, own: Telemetry, metrics: Metrics | None, labels: LabelSpace) -> None:
         self._own = own

@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage, context, propagate, trace
@@ -26,12 +27,19 @@ from sleepwalker.observability import names, suppression
 from sleepwalker.observability.events import TracePoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping, MutableMapping
+    from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, SpanContext, Tracer, TracerProvider
 
     from sleepwalker.observability.events import Pool
+
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_BAGGAGE = "baggage"
+_APART = frozenset({_BAGGAGE, "tracestate"})
+"""Headers that say nothing of the trace by themselves."""
 
 
 class Tracing:
@@ -164,7 +172,7 @@ class Tracing:
         """Where a span is, for logs and exemplars; `None` if it isn't sampled."""
         try:
             here = span.get_span_context()
-            if not here.trace_flags.sampled:
+            if not (here.is_valid and here.trace_flags.sampled):
                 return None
             return TracePoint(
                 trace.format_trace_id(here.trace_id), trace.format_span_id(here.span_id)
@@ -192,11 +200,24 @@ class Tracing:
                 carried = baggage.clear(carried)
             carrier: dict[str, str] = {}
             propagate.inject(carrier, context=carried)
-            for name, value in carrier.items():
-                if name not in given:
-                    headers[name] = value
+            for name, value in self._beside(given, carrier):
+                headers[name] = value
         except Exception:  # noqa: BLE001 - rule 2
             self._failed()
+
+    def _beside(
+        self, given: Container[str], carrier: Mapping[str, str]
+    ) -> Iterable[tuple[str, str]]:
+        """What of a propagator's headers may be put beside those of the caller."""
+        sound = [pair for pair in carrier.items() if _is_header(*pair)]
+        if len(sound) < len(carrier):
+            # Lower layers would refuse it, and the request with it.
+            self._failed()
+        found = [(name, value) for name, value in sound if name not in given]
+        if any(name.lower() not in _APART and name in given for name, _ in sound):
+            # The rest of ours beside the caller's own would be of no trace at all.
+            found = [pair for pair in found if pair[0].lower() == _BAGGAGE]
+        return found
 
     def enter(self, span: Span) -> Any:
         """Make a span the current one; the token goes to `leave`."""
@@ -256,6 +277,15 @@ class SilentTracing(Tracing):
 def _tracer_of(provider: TracerProvider | None) -> Tracer:
     return trace.get_tracer(
         names.INSTRUMENTATION, tracer_provider=provider, schema_url=names.SCHEMA_URL
+    )
+
+
+def _is_header(name: object, value: object) -> bool:
+    return (
+        isinstance(name, str)
+        and isinstance(value, str)
+        and _NAME.fullmatch(name) is not None
+        and _VALUE.fullmatch(value) is not None
     )
 
 

@@ -650,6 +650,33 @@ def test_an_attempt_that_is_sampled_has_an_exemplar() -> None:
     assert exemplars == [{"trace_id": trace.trace_id, "span_id": trace.span_id}]
 
 
+def test_an_exemplar_that_is_refused_takes_no_count_along() -> None:
+    registry = CollectorRegistry()
+    trace = events.TracePoint("7" * 200, "9")
+    with pytest.raises(ValueError, match="Exemplar"):
+        Metrics.on(registry).record(
+            events.AttemptFinished(POOL, "GET", 1, 0.25, 200, "none", "h", 443, "1.1", trace)
+        )
+
+    pool = {"host": POOL.series[0], "auth": POOL.series[1], "method": "GET"}
+    attempts = {**pool, "code": "200", "error_type": "none"}
+    durations = {**pool, "status_class": "2xx"}
+    assert registry.get_sample_value(names.ATTEMPTS, attempts) == 1
+    assert registry.get_sample_value(f"{names.ATTEMPT_DURATION}_count", durations) == 1
+
+
+def test_much_is_added_up_when_a_connection_is_used_though_no_event_comes() -> None:
+    metrics = Metrics(None)
+    one = metrics.connections.opened(POOL.series)
+    while not metrics.connections.much:
+        one.idle()
+        one.active()
+
+    metrics.tell_connections()
+
+    assert not metrics.connections.much
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_worker_tells_the_levels_that_it_inherits_and_no_overflow_of_its_parents(
     tmp_path: Path,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from sleepwalker import ANONYMOUS, ConfigurationError, Connection, HTTPNotFound
 from sleepwalker.observability import events, names
 from sleepwalker.observability.standard import StandardMetrics
 from tests.observability.examples import ONE_OF_EACH, POOL
 from tests.servers import respond
-from tests.telemetry import Meters
+from tests.telemetry import Meters, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,6 +111,37 @@ def test_a_connection_records_its_attempts(meters: Meters, server: ScriptedServe
         "server.port": server.port,
     }
     assert count == 1
+
+
+def test_an_exemplar_shows_the_attempt_and_not_its_call(
+    meters: Meters, server: ScriptedServer
+) -> None:
+    watched = Watched()
+    server.script(respond(503), respond(json={}))
+    watched.connection(server.url, meter_provider=meters.provider).json_request("GET", "/")
+
+    exemplars = [
+        (exemplar.trace_id, exemplar.span_id)
+        for _, metric in meters.metrics()
+        for point in metric.data.data_points
+        for exemplar in point.exemplars
+    ]
+    attempts = [span.context for span in watched.named("GET")]
+    assert sorted(exemplars) == sorted(
+        (span.trace_id, span.span_id) for span in attempts if span is not None
+    )
+    assert len(exemplars) == 2
+
+
+def test_an_attempt_that_is_not_sampled_has_none(meters: Meters, server: ScriptedServer) -> None:
+    unsampled = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+    conn = Watched().connection(
+        server.url, meter_provider=meters.provider, tracer_provider=unsampled
+    )
+    conn.json_request("GET", "/")
+
+    ((_, metric),) = meters.metrics()
+    assert [list(point.exemplars) for point in metric.data.data_points] == [[]]
 
 
 def test_it_can_be_off(meters: Meters, server: ScriptedServer) -> None:

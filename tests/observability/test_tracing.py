@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from opentelemetry import baggage, context, propagate, trace
@@ -22,6 +22,7 @@ from opentelemetry.trace import (
     StatusCode,
     TraceFlags,
 )
+from requests.structures import CaseInsensitiveDict
 
 from sleepwalker.observability.names import INSTRUMENTATION, METHODS, SCHEMA_URL
 from sleepwalker.observability.tracing import Tracing
@@ -318,6 +319,64 @@ def test_the_applications_propagator_decides_on_the_form(tracing: Tracing) -> No
     assert headers == {"b3": f"{span.get_span_context().trace_id:x}"}
 
 
+class Writes(Short):
+    """Writes what it was given, whatever the span is."""
+
+    def __init__(self, headers: dict[Any, Any]) -> None:
+        self._headers = headers
+
+    def inject(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        setter: Setter[CarrierT] = default_setter,
+    ) -> None:
+        del context
+        for name, value in self._headers.items():
+            setter.set(carrier, name, value)
+
+
+@pytest.mark.usefixtures("short_form")
+@pytest.mark.parametrize(
+    "odd",
+    [{"x": None}, {7: "x"}, {"x": b"1"}, {"x": "a\r\nHost: b"}, {"x": "\u20ac"}, {"a b": "c"}],
+)
+def test_what_is_no_header_is_left_out_and_counted(
+    odd: dict[Any, Any], tracing: Tracing, failures: Failures
+) -> None:
+    propagate.set_global_textmap(Writes({**odd, "b3": "1"}))
+    headers = {"Accept": "*/*"}
+
+    tracing.inject(attempt(tracing), headers)
+
+    assert (headers, failures.count) == ({"Accept": "*/*", "b3": "1"}, 1)
+
+
+B3: Final = {"X-B3-TraceId": "1", "X-B3-SpanId": "2", "X-B3-Sampled": "0", "baggage": "a=b"}
+
+
+@pytest.mark.usefixtures("short_form")
+@pytest.mark.parametrize(
+    ("given", "added"),
+    [
+        ({}, B3),
+        ({"x-b3-traceid": "7", "x-b3-spanid": "8"}, {"baggage": "a=b"}),
+        ({"tracestate": "vendor=1"}, B3),
+        ({"baggage": "mine=1"}, {k: v for k, v in B3.items() if k != "baggage"}),
+    ],
+)
+def test_the_callers_own_context_is_not_mixed_with_ours(
+    given: dict[str, str], added: dict[str, str], tracing: Tracing
+) -> None:
+    propagate.set_global_textmap(Writes(B3))
+    headers: dict[str, str] = {}
+    own: CaseInsensitiveDict[str] = CaseInsensitiveDict(given)
+
+    tracing.inject(attempt(tracing), headers, given=own)
+
+    assert headers == added
+
+
 # The global provider
 
 
@@ -384,6 +443,19 @@ def test_a_tracer_that_cannot_start_a_span_gives_one_that_does_nothing(failures:
         tracing.end(span, {"a": 1}, error="reset")
         tracing.leave(token)
     assert failures.count == 3
+
+
+@pytest.mark.parametrize("ids", [(0, 0), (1 << 200, 1), ("1", "2")])
+def test_a_context_that_is_none_is_no_place(
+    ids: tuple[Any, Any], tracing: Tracing, failures: Failures
+) -> None:
+    class Odd:
+        trace_id, span_id = ids
+        trace_flags = TraceFlags(1)
+        is_valid = ids[0] == "1"
+
+    assert tracing.point_of(NonRecordingSpan(Odd())) is None  # type: ignore[arg-type] # on purpose
+    assert failures.count == (ids[0] == "1")
 
 
 def test_a_span_that_raises_fails_nothing_and_is_counted(
