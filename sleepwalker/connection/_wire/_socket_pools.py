@@ -34,14 +34,17 @@ class _Queue(queue.LifoQueue[Any]):
             # There was one; the handler's call has taken it.
             raise queue.Empty
         connection = super()._get()
-        if connection is not None and connection.open is not None:
-            connection.open.active()
+        counted = connection.open if connection is not None else None
+        if counted is not None:
+            counted.active()
         return connection
 
     def _put(self, item: Any) -> None:
+        # Before: once it is there, a handler's call may take and close it.
+        counted = item.open if item is not None else None
+        if counted is not None:
+            counted.idle()
         super()._put(item)
-        if item is not None and item.open is not None:
-            item.open.idle()
 
 
 class Pool:

@@ -144,10 +144,13 @@ class _Socket:
             raise NewConnectionError(self, str(error)) from error  # type: ignore[arg-type]
 
     def close(self) -> None:
-        super().close()  # type: ignore[misc]
-        if self.open is not None:
-            self.open.closed()
-            self.open = None
+        # First this: whatever comes in between, it is closed once.
+        was_open, self.open = self.open, None
+        try:
+            super().close()  # type: ignore[misc]
+        finally:
+            if was_open is not None:
+                was_open.closed()
 
     def request(
         self, method: str, url: str, body: Any = None, headers: Any = None, **kw: Any
