@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Final
+
+
+OF_A_CALL: Final = ("_call.py", "_connection.py", "_admission.py", "limiter.py", "breaker.py")
 
 
 class Interrupter:
@@ -12,14 +15,16 @@ class Interrupter:
     That is where our functions begin, and where those in C that they call have ended.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, files: tuple[str, ...] = OF_A_CALL) -> None:
+        """Count the places in the files of these names."""
         self._left = number
+        self._files = files
         self.came = False
 
     def __call__(self, frame: Any, event: str, _: Any) -> None:
-        if event not in {"call", "c_return"} or not frame.f_code.co_filename.endswith(
-            ("_call.py", "_connection.py", "_admission.py", "limiter.py", "breaker.py")
-        ):
+        if event not in {"call", "c_return"}:
+            return
+        if not frame.f_code.co_filename.endswith(self._files):
             return
         self._left -= 1
         if not self._left:

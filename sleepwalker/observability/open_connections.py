@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sleepwalker.observability.names import CONNECTION_STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ACTIVE, IDLE = CONNECTION_STATES
 CLOSED = "closed"
@@ -40,9 +40,10 @@ class OpenConnections:
         """A connection of a pool is open now, and in use."""
         return OpenConnection(self, series)
 
-    def tell(self, change: Change) -> None:
-        """Take note of a change (rule 1)."""
-        self._changes.append(change)
+    @property
+    def tell(self) -> Callable[[Change], None]:
+        """Takes note of a change (rule 1); after a fork, in the child, of one that is new there."""
+        return self._changes.append
 
     @property
     def much(self) -> bool:
@@ -77,10 +78,11 @@ class OpenConnections:
 class OpenConnection:
     """One open connection, from its connect to its close."""
 
-    __slots__ = ("_all", "_generation", "_series", "_state")
+    _state = CLOSED
+    """Also of one that an interrupt kept from being made: its finalizer runs all the same."""
 
     def __init__(self, all_open: OpenConnections, series: tuple[str, str]) -> None:
-        self._all = all_open
+        self._tell = all_open.tell
         self._generation = all_open.generation
         self._series = series
         self._state = ""
@@ -106,8 +108,9 @@ class OpenConnection:
         before = self._state
         if before in {state, CLOSED}:
             return
+        # An interrupt comes where a function begins, or one in C has ended: not between these two.
         self._state = state
-        self._all.tell(
+        self._tell(
             (
                 self._generation,
                 self._series,

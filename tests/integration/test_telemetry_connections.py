@@ -82,6 +82,21 @@ def test_a_second_request_opens_none(watched: Watched, tls_server: ScriptedServe
     assert len(tls_server.connections) == 1
 
 
+def test_one_that_was_connected_past_the_connection_counts_from_its_first_call_on(
+    watched: Watched, tls_server: ScriptedServer
+) -> None:
+    conn = watched.connection(tls_server.url)
+    conn.session.get(tls_server.url, verify=conn.session.verify)
+    conn.json_request("GET", "/")
+
+    assert connections(watched, tls_server) == (0, 1)
+    conn.session.get(tls_server.url, verify=conn.session.verify)
+    assert connections(watched, tls_server) == (0, 1)
+    assert len(tls_server.connections) == 1
+    conn.close()
+    assert connections(watched, tls_server) == (0, 0)
+
+
 def test_many_threads_leave_as_many_idle_as_the_server_has_open(
     watched: Watched, tls_server: ScriptedServer
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Final
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sleepwalker.observability.open_connections import MUCH, OpenConnection, OpenConnections
+from tests.interrupting import Interrupter
 
 SERIES: Final = ("https://host.example", "none")
 STEPS: Final = {
@@ -65,6 +67,33 @@ def test_what_a_parent_opened_counts_nothing_in_its_child() -> None:
     assert counted(connections) == (1, 0)
     own.closed()
     assert counted(connections) == (0, 0)
+
+
+def test_an_interrupt_at_any_moment_makes_no_mistake() -> None:
+    interrupted = 0
+    for number in range(1, 100):
+        interrupter = Interrupter(number, ("/open_connections.py",))
+        connections = OpenConnections()
+        one = None
+        sys.setprofile(interrupter)
+        try:
+            one = connections.opened(SERIES)
+            one.idle()
+            one.active()
+        except KeyboardInterrupt:
+            interrupted += 1
+        finally:
+            sys.setprofile(None)
+        states = (1, 0) if one is not None else (0, 0)
+        one_is_idle = one is not None and one._state == "idle"  # noqa: SLF001 - as far as it came
+
+        assert counted(connections) == ((0, 1) if one_is_idle else states)
+        del one
+        assert counted(connections) == (0, 0)
+        if not interrupter.came:
+            break
+
+    assert interrupted > 5
 
 
 def test_threads_lose_nothing() -> None:

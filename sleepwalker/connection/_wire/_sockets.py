@@ -182,6 +182,9 @@ class _Socket:
         watch.exchange.sent = True
         self._sends += 1
         if self._sends == 1:
+            if self.open is None:
+                # Connected by who uses the session past the connection; from here on it is ours.
+                self.open = watch.opened()
             watch.begins()
         try:
             if self._goes_at_once(data):
