@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-
 OF_A_CALL: Final = ("_call.py", "_connection.py", "_admission.py", "limiter.py", "breaker.py")
 
 

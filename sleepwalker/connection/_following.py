@@ -72,19 +72,20 @@ class Following:
         cross_host = self._source != self._target
         started = self._clock.monotonic()
         naming = Naming(telemetry, PoolKey(self._host, self._auth, telemetry.redaction))
-        span = tracing.start(
-            names.SPAN_FOLLOW,
-            {
-                names.ATTR_RELATION: self._relation,
-                names.ATTR_SOURCE_HOST: str(self._source),
-                names.ATTR_TARGET_HOST: str(self._target),
-                names.ATTR_CROSS_HOST: cross_host,
-            },
-            links=() if self._document is None else (self._document,),
-        )
-        token = tracing.enter(span)
+        span = token = None
         outcome, error_type = "cancelled", "other"
         try:
+            span = tracing.start(
+                names.SPAN_FOLLOW,
+                {
+                    names.ATTR_RELATION: self._relation,
+                    names.ATTR_SOURCE_HOST: str(self._source),
+                    names.ATTR_TARGET_HOST: str(self._target),
+                    names.ATTR_CROSS_HOST: cross_host,
+                },
+                links=() if self._document is None else (self._document,),
+            )
+            token = tracing.enter(span)
             conn = self._manager.find(self._host, self._auth)
             naming.settle(conn)
             yield conn
@@ -93,19 +94,23 @@ class Following:
             outcome, error_type = outcome_of(error), names.error_type_of(error)
             raise
         finally:
-            telemetry.record(
-                events.LinkFollowed(
-                    naming.pool,
-                    self._relation,
-                    cross_host,
-                    outcome,
-                    self._clock.monotonic() - started,
-                    error_type,
+            # One after the other, though an interrupt comes in an instrument.
+            try:
+                telemetry.record(
+                    events.LinkFollowed(
+                        naming.pool,
+                        self._relation,
+                        cross_host,
+                        outcome,
+                        self._clock.monotonic() - started,
+                        error_type,
+                    )
                 )
-            )
-            tracing.leave(token)
-            failed = None if outcome == "success" else error_type
-            tracing.end(span, {names.ATTR_OUTCOME: outcome}, error=failed)
+            finally:
+                tracing.leave(token)
+                if span is not None:
+                    failed = None if outcome == "success" else error_type
+                    tracing.end(span, {names.ATTR_OUTCOME: outcome}, error=failed)
 
 
 def _url_of(source: object) -> object:

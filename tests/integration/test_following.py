@@ -6,6 +6,7 @@ import pickle
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from opentelemetry import context
 
 from sleepwalker import (
     ANONYMOUS,
@@ -19,11 +20,14 @@ from sleepwalker import (
     URLError,
 )
 from sleepwalker.observability import names
+from sleepwalker.observability.events import LinkFollowed
 from tests.servers import CertificateAuthority, ScriptedServer, respond
 from tests.telemetry import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sleepwalker.observability.events import Event
 
 
 @pytest.fixture
@@ -158,6 +162,27 @@ def test_a_host_may_be_known_by_a_name_of_its_own(
     assert watched.value(
         names.LINK_FOLLOWS, host="books", auth="reader", cross_host="false", outcome="success"
     )
+
+
+def test_an_interrupt_in_an_instrument_leaves_the_callers_context(
+    watched: Watched, tls_server: ScriptedServer, ca: CertificateAuthority
+) -> None:
+    class Interrupts:
+        def record(self, event: Event) -> None:
+            if isinstance(event, LinkFollowed):
+                raise KeyboardInterrupt
+
+    hook = DirectHook(verify=str(ca.bundle), clock=watched.clock)
+    instruments = {**watched.instruments, "observers": (Interrupts(),)}
+    before = context.get_current()
+    with ConnectionManager(hooks=[hook], clock=watched.clock, **instruments) as manager:
+        link = tls_server.url
+        following = manager.following("next", link, ANONYMOUS, source=link)
+        with pytest.raises(KeyboardInterrupt), following as conn:
+            conn.json_request("GET", "/")
+
+    assert context.get_current() == before
+    assert len(watched.named("sleepwalker.follow")) == 1
 
 
 @pytest.mark.parametrize(
