@@ -370,7 +370,7 @@ class Call:
         failed = None if outcome == "success" else error_type
         if outcome == "cancelled":
             failed = "other"
-        if failed == "status":
+        if failed == "status" and status is not None:
             failed = str(status)
         try:
             if hasattr(self, "_span"):

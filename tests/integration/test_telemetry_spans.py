@@ -31,6 +31,7 @@ from sleepwalker import (
     DeadlineExceeded,
     DirectHook,
     EstablishmentError,
+    HTTPNotFound,
     HTTPServiceUnavailable,
     Policy,
     ProtocolError,
@@ -432,3 +433,21 @@ def test_a_body_that_is_not_read_yet_is_a_success(
     with watched.connection(tls_server.url).request("GET", "/", stream=True) as response:
         assert [call.status for call in watched.forest()] == ["UNSET"]
         assert response.json()
+
+
+def test_a_status_of_another_call_is_told_as_one(
+    watched: Watched, tls_server: ScriptedServer
+) -> None:
+    conn = watched.connection(tls_server.url)
+    tls_server.script(respond(json={}), respond(404))
+
+    def asks(_response: Any, **_: Any) -> None:
+        conn.request("GET", "/other")
+
+    with pytest.raises(HTTPNotFound):
+        conn.request("GET", "/", hooks={"response": asks})
+
+    outer, inner = watched.named("sleepwalker.request")
+    assert [dict(span.attributes or {})["error.type"] for span in (outer, inner)] == [
+        *("status", "404")
+    ]
