@@ -86,14 +86,12 @@ class Attempt:
             name=name,
             resend=self.number - 1,
         )
-        # A caller's own is never replaced.
-        if "traceparent" not in hop.prepared.headers:
-            tracing.inject(
-                self._span,
-                self.request.headers,
-                given=hop.prepared.headers,
-                with_baggage=self._telemetry.takes_baggage(scheme, host, port),
-            )
+        tracing.inject(
+            self._span,
+            self.request.headers,
+            given=hop.prepared.headers,
+            with_baggage=self._telemetry.takes_baggage(scheme, host, port),
+        )
 
     def end(self, error_type: str) -> None:
         """End the span, and tell of the attempt.

@@ -214,8 +214,10 @@ class Tracing:
             # Lower layers would refuse it, and the request with it.
             self._failed()
         found = [(name, value) for name, value in sound if name not in given]
-        if any(name.lower() not in _APART and name in given for name, _ in sound):
-            # The rest of ours beside the caller's own would be of no trace at all.
+        if "traceparent" in given or any(
+            name in given and name.lower() not in _APART for name, _ in sound
+        ):
+            # Ours, or the rest of it, beside the caller's own would be of two traces.
             found = [pair for pair in found if pair[0].lower() == _BAGGAGE]
         return found
 

@@ -451,3 +451,19 @@ def test_a_status_of_another_call_is_told_as_one(
     assert [dict(span.attributes or {})["error.type"] for span in (outer, inner)] == [
         *("status", "404")
     ]
+
+
+def test_baggage_goes_to_its_hosts_beside_a_callers_own_trace(
+    watched: Watched, tls_server: ScriptedServer
+) -> None:
+    own = f"00-{'1' * 32}-{'2' * 16}-01"
+    conn = watched.connection(tls_server.url, baggage_hosts=["https://127.0.0.1:*"])
+    token = context.attach(baggage.set_baggage("customer", "4711"))
+    try:
+        conn.request("GET", "/", headers={"traceparent": own})
+    finally:
+        context.detach(token)
+
+    (seen,) = tls_server.requests
+    assert seen.headers.get_all("traceparent") == [own]
+    assert seen.headers["baggage"] == "customer=4711"

@@ -361,6 +361,7 @@ B3: Final = {"X-B3-TraceId": "1", "X-B3-SpanId": "2", "X-B3-Sampled": "0", "bagg
     [
         ({}, B3),
         ({"x-b3-traceid": "7", "x-b3-spanid": "8"}, {"baggage": "a=b"}),
+        ({"Traceparent": "00-1-2-01"}, {"baggage": "a=b"}),
         ({"tracestate": "vendor=1"}, B3),
         ({"baggage": "mine=1"}, {k: v for k, v in B3.items() if k != "baggage"}),
     ],
