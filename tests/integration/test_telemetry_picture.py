@@ -147,7 +147,7 @@ class Run:
             self.manager.find(reviews.url, ANONYMOUS).json_request("POST", "/reviews", {})
 
     def _play_the_rest(self) -> None:
-        # An exporter's request, of which nothing is told.
+        # An exporter's request, of which nothing is told but, with all hits, that a find was one.
         with suppress_instrumentation():
             self.manager.find(self.authors.url, ANONYMOUS).json_request("POST", "/spans", ["page"])
         # A name that no hook knows.
@@ -535,7 +535,7 @@ gauge sleepwalker_pools
    2
 counter sleepwalker_pool_lookups_total host auth result
    https://authors none coalesced 1
-   https://authors none hit 1
+   https://authors none hit 2
    https://authors none miss 1
    https://books none hit 3
    https://books none miss 1
