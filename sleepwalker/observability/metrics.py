@@ -185,6 +185,7 @@ class Metrics:
         a metric of such a name), they count for nobody to see: no request fails for it.
 
         :raises ConfigurationError: for buckets that can't be used
+        :raises OSError: in prefork, when there can be no files to count in
         """
         registry = prometheus_client.REGISTRY if registry is None else registry
         if buckets is not None and not _are_buckets(buckets):

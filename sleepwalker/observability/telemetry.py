@@ -85,7 +85,7 @@ class Telemetry:
         _check("logger", "a structlog or stdlib logger", logger, *_LOGGER)
         observers = _checked_observers(observers)
         self.redaction = _redaction.checked(redaction)
-        self._metrics = None if registry is False else Metrics.on(registry, buckets)
+        self._metrics = None if registry is False else _metrics_on(registry, buckets)
         self._labels = LabelSpace() if self._metrics is None else self._metrics.labels
         self._logs = None if logger is False else Logs(logger, clock=clock)
         self._baggage_hosts = tuple(baggage_hosts)
@@ -215,6 +215,19 @@ class _Silent(Telemetry):
 
     def record_once(self, event: Event) -> None:
         """Nothing: it is told another time."""
+
+
+def _metrics_on(
+    registry: CollectorRegistry | None, buckets: Sequence[float] | None
+) -> Metrics | None:
+    """The metrics on a registry; `None` where there is no place to count (rule 1).
+
+    :raises ConfigurationError: for buckets that can't be used
+    """
+    try:
+        return Metrics.on(registry, buckets)
+    except OSError:  # prometheus-client counts in files in prefork, and their folder is not there
+        return None
 
 
 def _check(name: str, what: str, given: object, *methods: str) -> None:

@@ -27,6 +27,7 @@ from tests.telemetry import Watched, capturing_logger, sample, samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sleepwalker.observability.events import Event
 
@@ -322,6 +323,24 @@ def test_a_registry_that_refuses_our_metrics_fails_nothing(
     assert list(registry.collect()) == before
     counted = {s.name: s.value for m in Metrics.on(registry).collect() for s in m.samples}
     assert counted[names.TELEMETRY_ERRORS] == 1.0
+
+
+def test_a_folder_of_prefork_that_is_not_there_fails_nothing(tmp_path: Path) -> None:
+    told, problems = run(
+        """
+        from sleepwalker.observability import events
+        from sleepwalker.observability.telemetry import Telemetry
+        from sleepwalker.resilience.clock import SYSTEM
+
+        for _ in range(2):
+            made = Telemetry(clock=SYSTEM)
+            made.record(events.LookedUp(made.pool("host", "basic", 0), "hit", 1))
+            print(made.pool("host", "basic", 1).auth)
+        """,
+        {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "nowhere")},
+    )
+
+    assert (told.split(), problems) == (["basic#2", "basic#2"], "")
 
 
 def test_an_instrument_that_fails_is_borne_where_nobody_counts() -> None:
