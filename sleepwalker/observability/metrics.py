@@ -274,9 +274,9 @@ class Metrics:
         """Tell what a child has of its parent's: for prometheus-client, in multiprocess mode, 0."""
         self._tell_pools()
         for (gauge, host), level in self._levels.items():
-            gauge.labels(host).set(level)
+            self._child(gauge, (host,)).set(level)
 
-    def _child(self, family: Any, series: tuple[str, str], *values: str) -> Any:
+    def _child(self, family: Any, series: tuple[str, ...], *values: str) -> Any:
         """The bound series of a family: looked up once, since `labels()` is the expensive part."""
         key = (family, series, values)
         child = self._children.get(key)
@@ -327,7 +327,7 @@ class Metrics:
 
     def _set_level(self, gauge: Gauge, host: str, level: float) -> None:
         self._levels[gauge, host] = level
-        gauge.labels(host).set(level)
+        self._child(gauge, (host,)).set(level)
 
     def _host_of(self, event: events.BreakerChanged | events.RetryQuotaChanged) -> str:
         """The label of what all pools of a host share: with the scope, if the policy names one.

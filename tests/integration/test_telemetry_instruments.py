@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import prometheus_client
 import pytest
 import structlog
-from opentelemetry import propagate
+from opentelemetry import propagate, trace
 from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.sdk.trace import Span as SDKSpan
 from opentelemetry.sdk.trace import TracerProvider
@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import (
     Tracer,
 )
+from prometheus_client import Counter, Gauge, Histogram
 
 from sleepwalker import (
     ANONYMOUS,
@@ -56,15 +57,58 @@ def watched(ca: CertificateAuthority) -> Watched:
     return Watched(ca)
 
 
-# --- logs ----------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def clean_structlog() -> Iterator[None]:
     """Leave structlog unconfigured."""
     structlog.reset_defaults()
     yield
     structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("clean_structlog")
+def test_what_is_expensive_is_bound_by_the_first_call_and_not_by_each(
+    watched: Watched,
+    ca: CertificateAuthority,
+    tls_server: ScriptedServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines: list[dict[str, Any]] = []
+    bound: list[str] = []
+    structlog.configure(processors=[into(lines)])
+    manager = ConnectionManager(
+        hooks=[DirectHook(verify=str(ca.bundle))],
+        **{**watched.instruments, "logger": None},
+        clock=watched.clock,
+    )
+
+    def call() -> None:
+        lines.clear()
+        tls_server.script(respond(503))
+        manager.find(tls_server.url, ANONYMOUS).json_request("GET", "/")
+
+    def counting(where: Any, name: str) -> None:
+        original = getattr(where, name)
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            bound.append(name)
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(where, name, counted)
+
+    call()
+    call()  # the first that hits
+    for family in (Counter, Gauge, Histogram):
+        counting(family, "labels")
+    counting(structlog, "get_logger")
+    counting(trace, "get_tracer")
+    call()
+
+    assert bound == []
+    assert [line["event"] for line in lines] == ["request.retry_scheduled", "request.completed"]
+    assert [event for event in watched.samples() if event.startswith(names.RETRY_QUOTA)]
+
+
+# --- logs ----------------------------------------------------------------------------------------
 
 
 def into(lines: list[dict[str, Any]]) -> Any:
