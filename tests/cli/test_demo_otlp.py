@@ -225,6 +225,7 @@ def test_each_kind_of_data_has_its_path_below_the_base_url(
         "grpc://t0ken.example",
         "http://",
         "http:///t0ken",
+        "http://t0ken example",
         "http://[t0ken",
         "http://127.0.0.1:t0ken",
         "http://127.0.0.1:99999/t0ken",
