@@ -256,12 +256,13 @@ def test_a_finalizer_that_runs_while_a_metric_is_locked_waits_for_nobody(
 ) -> None:
     tls_server.default = respond(body=b"x" * 1_000_000)
     held, go_on = threading.Event(), threading.Event()
+    waited_for: list[bool] = []
     counting = Metrics.on(watched.registry)._counting  # noqa: SLF001 - to be held by another thread
 
     def hold() -> None:
         counting.hold()
         held.set()
-        go_on.wait(5.0)
+        waited_for.append(not go_on.wait(5.0))
         counting.release()
 
     conn = watched.connection(tls_server.url)
@@ -278,6 +279,7 @@ def test_a_finalizer_that_runs_while_a_metric_is_locked_waits_for_nobody(
         go_on.set()
         holder.join()
 
+    assert waited_for == [False]
     assert connections(watched, tls_server) == (0, 0)
 
 

@@ -50,24 +50,26 @@ def test_metrics_have_the_names_that_prometheus_wants() -> None:
 
 
 def test_the_metrics_of_the_design_are_there() -> None:
-    promised = {
+    assert set(METRICS.values()) == {
         "sleepwalker_request_duration_seconds",
         "sleepwalker_attempt_duration_seconds",
         "sleepwalker_attempts_total",
         "sleepwalker_retries_total",
         "sleepwalker_retry_wait_seconds_total",
+        "sleepwalker_retry_quota_tokens",
+        "sleepwalker_breaker_state",
         "sleepwalker_requests_in_flight",
+        "sleepwalker_pool_connections",
         "sleepwalker_pools",
         "sleepwalker_pool_lookups_total",
         "sleepwalker_pool_wait_seconds",
         "sleepwalker_pool_evictions_total",
         "sleepwalker_hook_duration_seconds",
         "sleepwalker_connect_failures_total",
+        "sleepwalker_link_follows_total",
         "sleepwalker_label_overflow_total",
         "sleepwalker_telemetry_errors_total",
     }
-
-    assert promised - set(METRICS.values()) == set()
 
 
 def test_spans_have_the_names_of_the_design() -> None:
@@ -88,7 +90,9 @@ def test_log_events_are_words_with_dots_and_all_listed() -> None:
         "connection.failed",
         "request.retry_scheduled",
         "request.retries_exhausted",
+        "breaker.opened",
         "pool.evicted",
+        "link.cross_host",
     } - names.LOG_EVENTS == set()
 
 
@@ -140,6 +144,7 @@ def test_the_closed_sets_are_those_of_the_design() -> None:
     )
     assert names.LOOKUP_RESULTS == ("hit", "miss", "coalesced")
     assert names.HOOK_OUTCOMES == ("connected", "declined", "failed", "timeout")
+    assert names.CONNECTION_STATES == ("active", "idle")
 
 
 @pytest.mark.parametrize(
@@ -150,6 +155,9 @@ def test_the_closed_sets_are_those_of_the_design() -> None:
         names.LOOKUP_RESULTS,
         names.EVICTION_REASONS,
         names.HOOK_OUTCOMES,
+        names.FOLLOW_OUTCOMES,
+        names.CONNECTION_STATES,
+        names.BREAKER_STATES,
         names.STATUS_CLASSES,
         names.ERROR_TYPES,
     ],
