@@ -91,6 +91,17 @@ def test_every_row_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("kind", "metric"),
+    [("heatmap", names.ATTEMPT_DURATION), ("state-timeline", names.BREAKER_STATE)],
+)
+def test_what_is_no_curve_is_not_drawn_as_one(name: str, kind: str, metric: str) -> None:
+    (panel,) = [panel for panel in panels_of(board(name)) if panel["type"] == kind]
+
+    assert [metric in target["expr"] for target in panel["targets"]] == [True]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_no_panel_is_of_a_type_that_grafana_gives_up(name: str) -> None:
     assert {panel["type"] for panel in panels_of(board(name))} <= CURRENT
 
