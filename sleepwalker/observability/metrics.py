@@ -386,7 +386,11 @@ class Metrics:
 def _are_buckets(buckets: object) -> bool:
     if not isinstance(buckets, Sequence) or isinstance(buckets, str) or not buckets:
         return False
-    numbers = [b for b in buckets if isinstance(b, int | float) and not isinstance(b, bool)]
+    given = [b for b in buckets if isinstance(b, int | float) and not isinstance(b, bool)]
+    try:
+        numbers = [float(bucket) for bucket in given]
+    except OverflowError:  # a whole number that is too large
+        return False
     if len(numbers) < len(buckets) or not all(a < b for a, b in itertools.pairwise(numbers)):
         return False
     # Infinity may be the last, as in prometheus-client's own, but not the only one.

@@ -410,7 +410,8 @@ def test_buckets_are_those_of_the_first_to_use_a_registry(registry: CollectorReg
 
 
 @pytest.mark.parametrize(
-    "buckets", [[math.inf], [math.nan], [-math.inf, 1.0], [1.0, math.nan], [math.nan, 1.0]]
+    "buckets",
+    [[math.inf], [math.nan], [-math.inf, 1.0], [1.0, math.nan], [math.nan, 1.0], [1.0, 10**400]],
 )
 def test_buckets_that_are_no_numbers_of_seconds_are_an_error(
     registry: CollectorRegistry, buckets: list[float]
