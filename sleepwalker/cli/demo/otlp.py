@@ -86,7 +86,12 @@ class Collector:
             host, port = parts.hostname, parts.port
         except ValueError:
             host = port = None
-        if not host or any(map(str.isspace, host)) or parts.scheme not in {"http", "https"} or parts.fragment:
+        if (
+            not host
+            or any(map(str.isspace, host))
+            or parts.scheme not in {"http", "https"}
+            or parts.fragment
+        ):
             msg = "--otlp takes the base URL of a collector, like http://127.0.0.1:4318"
             raise ValueError(msg)
         netloc = f"[{host}]" if ":" in host else host
