@@ -164,3 +164,11 @@ def test_the_command_that_the_files_name_serves_what_prometheus_scrapes() -> Non
     for path in ("compose.yaml", "prometheus/prometheus.yml"):
         command = re.findall(r'make demo ARGS="--port (\d+) ', (FOLDER / path).read_text())
         assert command == [port]
+
+
+def test_the_demo_that_the_files_name_sends_its_traces_to_where_exemplars_lead() -> None:
+    spans = read("tempo.yaml")["distributor"]["receivers"]["otlp"]["protocols"]["http"]["endpoint"]
+
+    for page in (FOLDER / "compose.yaml", ROOT / "docs" / "dashboards.md"):
+        [port] = re.findall(r"demo .*--otlp http://127\.0\.0\.1:(\d+)", page.read_text())
+        assert port == spans.rpartition(":")[2]
