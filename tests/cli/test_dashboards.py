@@ -32,7 +32,7 @@ def test_what_the_installed_package_exports_is_what_the_repository_holds(tmp_pat
     assert export(tmp_path).exit_code == 0
 
     held = contents_of(ROOT / "dashboards")
-    of_source = {path for path in held if path.startswith(("source/", "__"))}
+    of_source = {path for path in held if path.startswith(("source/", "pictures/", "__"))}
     assert contents_of(tmp_path) == {
         path: content for path, content in held.items() if path not in of_source
     }
