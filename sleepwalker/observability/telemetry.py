@@ -129,7 +129,10 @@ class Telemetry:
     def tell_connections(self) -> None:
         """Have it told now which connections are in use, where that isn't asked for later."""
         if self._metrics is not None:
-            self._metrics.tell_connections()
+            try:
+                self._metrics.tell_connections()
+            except Exception:  # noqa: BLE001 - rule 1
+                self._count_error()
 
     def takes_baggage(self, scheme: str, host: str, port: int) -> bool:
         """Whether baggage may be sent to an origin."""

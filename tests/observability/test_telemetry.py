@@ -241,6 +241,25 @@ def test_a_metric_that_cannot_be_counted_fails_nothing_and_is_counted() -> None:
     assert [line["event"] for line in lines] == [names.EVENT_RETRY_SCHEDULED]
 
 
+def test_connections_that_cannot_be_told_fail_nothing_and_are_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    registry = CollectorRegistry()
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    made = Telemetry(registry=registry, logger=False, clock=SteppedClock())
+    kept = made.opened(POOL)
+
+    def full(*_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prometheus_client.Gauge, "set", full)
+        made.tell_connections()
+
+    assert kept is not None
+    assert errors(registry) == 1.0
+
+
 def test_a_broken_clock_fails_nothing_and_is_counted() -> None:
     registry = CollectorRegistry()
     made = Telemetry(registry=registry, logger=capturing_logger([]), clock=Broken())
