@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from opentelemetry import baggage, context, trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import (
     NonRecordingSpan,
     ProxyTracerProvider,
@@ -274,6 +276,26 @@ def test_with_spans_off_the_applications_own_span_goes_on(
     (seen,) = tls_server.requests
     assert seen.headers["traceparent"] == traceparent(app.get_span_context())
     assert [span.name for span in watched.spans] == ["app"]
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_ON, ALWAYS_OFF], ids=["sampled", "not sampled"])
+def test_an_attempt_has_an_exemplar_if_its_span_is_sampled_and_a_context_in_any_case(
+    sampler: Sampler, watched: Watched, tls_server: ScriptedServer
+) -> None:
+    provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
+    watched.connection(tls_server.url, tracer_provider=provider).json_request("GET", "/")
+
+    (seen,) = tls_server.requests
+    _, trace_id, span_id, flags = seen.headers["traceparent"].split("-")
+    exemplars = [
+        sample.exemplar.labels
+        for family in watched.registry.collect()
+        for sample in family.samples
+        if sample.exemplar is not None
+    ]
+    assert bool(int(flags, 16) & TraceFlags.SAMPLED) == (sampler is ALWAYS_ON)
+    expected = [{"trace_id": trace_id, "span_id": span_id}]
+    assert exemplars == (expected if sampler is ALWAYS_ON else [])
 
 
 def replays(watched: Watched, server: ScriptedServer) -> None:
