@@ -546,6 +546,19 @@ with ConnectionManager(hooks=[DirectHook(verify=bundle, policy=once)]) as manage
         pass
     Connection(url, ANONYMOUS, verify=bundle).json_request("GET", "/")
     manager.reset()
+
+import logging
+import structlog
+from opentelemetry import metrics, trace
+
+configured = [
+    structlog.is_configured(),
+    *logging.getLogger().handlers,
+    "Proxy" not in type(trace.get_tracer_provider()).__name__,
+    "Proxy" not in type(metrics.get_meter_provider()).__name__,
+]
+if any(configured):
+    raise SystemExit(f"configured behind its back: {configured}")
 """
 
 CONFIGURED: Final = """
@@ -635,7 +648,7 @@ def python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_an_application_that_configures_nothing_prints_nothing(
+def test_an_application_that_configures_nothing_prints_nothing_and_stays_so(
     ca: CertificateAuthority, tls_server: ScriptedServer
 ) -> None:
     tls_server.default = lambda r: respond(int(r.path[1:] or 200), json={})
