@@ -5,7 +5,8 @@ Rules:
 1. Names come from `sleepwalker.observability.names`, figures from `thresholds`.
 2. Series are added up over instances: an alert tells of a job, a host and an auth, since one that
    told of an instance would come once for each.
-3. A ratio or quantile counts only with `MIN_REQUESTS_PER_SECOND`.
+3. A ratio or quantile counts only with `MIN_REQUESTS_PER_SECOND`, that of finds with
+   `CONNECT_MIN_FINDS`.
 4. A counter's series begins with its first count, which `increase` and `rate` don't see. Rates over
    much traffic do without it; where few counts matter, `_counted` has it too.
 """
@@ -59,6 +60,7 @@ AMPLIFICATION: Final = f"job_host_auth:{names.ATTEMPTS}:per_request{WINDOW}"
 RETRIES: Final = f"job_host_auth:{names.RETRIES}:per_request{WINDOW}"
 SLOW: Final = f"p{thresholds.LATENCY_QUANTILE:.0%}".removesuffix("%")
 LATENCY: Final = f"job_host_auth:{names.REQUEST_DURATION}:{SLOW}_{WINDOW}"
+MISSES: Final = f"job_host_auth:{names.POOL_LOOKUPS}:misses{WINDOW}"
 CONNECT_FAILURES: Final = f"job_host_auth:{names.CONNECT_FAILURES}:per_miss{WINDOW}"
 BREAKER: Final = f"job_host:{names.BREAKER_STATE}:max{thresholds.BREAKER_WINDOW}"
 SATURATION: Final = f"job_host:{names.IN_FLIGHT}:of_limit{WINDOW}"
@@ -143,7 +145,8 @@ def recorded() -> dict[str, str]:
         AMPLIFICATION: f"{_rate(names.ATTEMPTS)}\n/\n({REQUESTS} > 0)",
         RETRIES: f"{_rate(names.RETRIES)}\n/\n({REQUESTS} > 0)",
         LATENCY: _call("histogram_quantile", f"{thresholds.LATENCY_QUANTILE:g}", timed),
-        CONNECT_FAILURES: f"{_counted(names.CONNECT_FAILURES)}\n/\n({_counted(misses)} > 0)",
+        MISSES: _counted(misses),
+        CONNECT_FAILURES: f"{_counted(names.CONNECT_FAILURES)}\n/\n({MISSES} > 0)",
         BREAKER: _call(f"max by ({HOST}) ", breaker),
         SATURATION: f"{_call(f'max by ({HOST}) ', in_flight)}\n/\n{thresholds.POOL_LIMIT}",
     }
@@ -180,7 +183,10 @@ def alerts() -> Sequence[Alert]:
         Alert(
             name="SleepwalkerConnectFailing",
             runbook="connect-failing",
-            expr=f"{CONNECT_FAILURES} >= {thresholds.CONNECT_FAILURE_RATIO:g}",
+            expr=(
+                f"{CONNECT_FAILURES} >= {thresholds.CONNECT_FAILURE_RATIO:g}\n"
+                f"and\n{MISSES} >= {thresholds.CONNECT_MIN_FINDS}"
+            ),
             hold=thresholds.CONNECT_FOR,
             severity=PAGE,
             summary=f"{IN_JOB} gets no connection to {AT_HOST}",

@@ -233,7 +233,13 @@ def test_only_what_users_feel_pages() -> None:
 def test_a_ratio_needs_traffic(name: str) -> None:
     minimum = f"{rules.REQUESTS} >= {thresholds.MIN_REQUESTS_PER_SECOND}"
 
-    assert BY_NAME[name].expr.endswith(minimum)
+    assert BY_NAME[name].expr.endswith(f"and\n{minimum}")
+
+
+def test_a_ratio_of_finds_needs_finds() -> None:
+    minimum = f"{rules.MISSES} >= {thresholds.CONNECT_MIN_FINDS}"
+
+    assert BY_NAME["SleepwalkerConnectFailing"].expr.endswith(f"and\n{minimum}")
 
 
 # The runbooks
@@ -263,7 +269,14 @@ def test_the_page_says_what_an_operator_must_know(alert: rules.Alert) -> None:
     [
         ("error-ratio", [f"{thresholds.ERROR_RATIO * 100:g} %"]),
         ("latency", [f"{thresholds.LATENCY_SECONDS:g} s"]),
-        ("connect-failing", ["half" if thresholds.CONNECT_FAILURE_RATIO == 0.5 else "?"]),
+        (
+            "connect-failing",
+            [
+                "half" if thresholds.CONNECT_FAILURE_RATIO == 0.5 else "?",
+                f"at least {thresholds.CONNECT_MIN_FINDS} such finds",
+                thresholds.WINDOW.replace("m", " minutes"),
+            ],
+        ),
         ("retry-amplification", [f"{thresholds.AMPLIFICATION:g} attempts"]),
         ("breaker-open", []),
         ("pool-saturated", [f"{thresholds.POOL_SATURATION * 100:g} %", f"{thresholds.POOL_LIMIT}"]),
