@@ -43,8 +43,8 @@ LATENCY_FOR: Final = "10m"
 CONNECT_FAILURE_RATIO: Final = 0.5
 """Of establishments, in a window. Where most succeed, callers get a connection at the next find."""
 CONNECT_MIN_FINDS: Final = 3
-"""Finds in a window that need a new connection, below which the share of them doesn't count. They are
-few where most find one; so few that they wait a minute each for a login are enough."""
+"""In a window, of finds that need a new connection: with fewer, one failure is a large share. They
+are few in a service that runs, and where each waits long for a login that fails."""
 CONNECT_FOR: Final = "6m"
 """Longer than the window, so that finds must go on failing: one login that failed calls nobody."""
 
