@@ -23,6 +23,7 @@ from rich.console import Console
 
 from sleepwalker.cli.demo import run
 from sleepwalker.cli.demo.otlp import Collector
+from sleepwalker.observability import names
 from tests.dashboards.prometheus import Target
 from tests.dashboards.reading import board, panels_of
 from tests.servers import OtlpCollector, ScriptedServer
@@ -63,6 +64,8 @@ class Played(NamedTuple):
     aside: Aside
     traces: frozenset[str]
     """The ids of all traces, as a collector received them."""
+    waited: float
+    """Seconds that calls waited between attempts, as their spans say."""
     began: float
     ended: float
     """Seconds since the epoch; by the end, all that was counted has been scraped."""
@@ -162,6 +165,7 @@ def played(start: StartPrometheus, rules: Sequence[Path]) -> Played:
         evidence=evidence,
         aside=aside,
         traces=frozenset(span.trace_id for span in collector.spans),
+        waited=sum(span.attributes.get(names.ATTR_WAITED, 0.0) for span in collector.spans),
         began=began,
         ended=end,
     )

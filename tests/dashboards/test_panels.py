@@ -46,8 +46,8 @@ POOLS: Final = {**AUTHS, RATINGS: {"none"}}
 TIMEOUTS: Final = {"read_timeout", "timeout", "deadline"}
 OPEN: Final = names.BREAKER_STATES.index("open")
 
-MOST_IN_FLIGHT: Final = 2 * (THREADS + RATERS)
-"""A call of each thread, which may have one of its own under way: a hook's, or for a token."""
+MOST_IN_FLIGHT: Final = {BOOKS: THREADS, AUTHORS: 2 * THREADS, REVIEWS: THREADS, RATINGS: RATERS}
+"""One call a thread; one to the authors may have one for a token under way."""
 
 REACHED: Final = (0.6, 1.1)
 """Which part of its counters a rate over the whole run must come to: it doesn't see the count with
@@ -55,6 +55,10 @@ which a series begins, and guesses how much came before the first scrape and aft
 
 NEVER: Final = {"Telemetry errors", "Pools without series of their own"}
 """Panels that show nothing but zero, as long as all is well."""
+OF_PROCESSES: Final = {*NEVER, "Pools held"}
+"""Panels that are not of hosts."""
+OF_HOSTS: Final = {"Breaker", "Circuit breakers", "Open breakers", "Retry quota"}
+"""Panels that are of hosts, whatever the auth."""
 ONCE_CHANGED: Final = {"Breaker"}
 """Panels that show nothing until something has changed."""
 
@@ -250,12 +254,15 @@ def _amplifications(ask: Asked) -> dict[str, float]:
 
 
 def in_flight(ask: Asked) -> Iterator[Compared]:
-    yield "at most", max(ask.points()) <= MOST_IN_FLIGHT, True
+    for name, most in MOST_IN_FLIGHT.items():
+        yield f"{name}, at most", max(ask.points(host=name)) <= most, True
     yield "in the end", ask.one(), 0
 
 
 def saturation(ask: Asked) -> Iterator[Compared]:
-    yield "at most", max(ask.points()) <= MOST_IN_FLIGHT / thresholds.POOL_LIMIT, True
+    for name, most in MOST_IN_FLIGHT.items():
+        points = ask.points(host=name)
+        yield f"{name}, at most", max(points) <= most / thresholds.POOL_LIMIT, True
     yield "in the end", ask.by_host(), dict.fromkeys(ask.run.hosts, 0)
 
 
@@ -265,7 +272,8 @@ def table(ask: Asked) -> Iterator[Compared]:
     rows = {(run.urls[name], auth) for name, auths in POOLS.items() for auth in auths}
     for number, column in enumerate(columns):
         yield f"pools in column {number}", set(column), rows
-    calls, ratios, _, amplified, flying = columns
+    calls, ratios, slow, amplified, flying = columns
+    yield "durations", dict(slow), quantiles(run, 0.95, names.REQUEST_DURATION, *labels)
     attempts = dict.fromkeys(run.hosts, 0.0)
     for row in calls:
         attempts[run.name_of(row[0])] += calls[row] * amplified[row]
@@ -275,10 +283,35 @@ def table(ask: Asked) -> Iterator[Compared]:
 
 
 def seconds(ask: Asked) -> Iterator[Compared]:
-    """How long the client found it no host can know: but no longer than the last bucket."""
-    for query in range(len(ask.panel.exprs)):
-        points = ask.points(query)
-        yield f"query {query}", 0 <= min(points) <= max(points) <= names.TIME_BUCKETS[-1], True
+    """What no host knows is reckoned from the buckets, whose sums hosts do know."""
+    for query, (q, histogram, labels) in enumerate(QUANTILES[ask.panel.title]):
+        found = ask.by(*labels, query=query) if labels else {(): ask.one(query)}
+        yield f"query {query}", dict(found), quantiles(ask.run, q, histogram, *labels)
+    yield "queries", len(ask.panel.exprs), len(QUANTILES[ask.panel.title])
+
+
+def quantiles(run: Run, q: float, histogram: str, *labels: str) -> dict[Any, float]:
+    """Give a quantile of a histogram over the whole run, by labels."""
+    counted: dict[Any, Counter[float]] = {}
+    for sample in run.seen.whole(f"{histogram}_bucket"):
+        key = tuple(sample.labels[label] for label in labels)
+        outcome = sample.labels.get(names.LABEL_OUTCOME)
+        if names.LABEL_OUTCOME in labels or outcome not in {"refused", "cancelled"}:
+            buckets = counted.setdefault(key[0] if len(key) == 1 else key, Counter())
+            buckets[float(sample.labels["le"])] += sample.value  # type: ignore[assignment] # not only integers
+    return {key: quantile(q, sorted(buckets.items())) for key, buckets in counted.items()}
+
+
+def quantile(q: float, buckets: list[tuple[float, float]]) -> float:
+    """Give a quantile as Prometheus does: evenly between the bounds of the bucket that it is in."""
+    rank = q * buckets[-1][1]
+    below, before = 0.0, 0.0
+    for bound, upto in buckets:
+        if upto >= rank:
+            inside = (rank - before) / (upto - before)
+            return below if bound == math.inf else below + (bound - below) * inside
+        below, before = bound, upto
+    raise AssertionError(buckets)
 
 
 # --- attempts -----------------------------------------------------------------------------------
@@ -346,8 +379,9 @@ def retries(ask: Asked) -> Iterator[Compared]:
 
 
 def waiting(ask: Asked) -> Iterator[Compared]:
-    # Every answer 503 said when to come back, half of them in a second.
-    yield "seconds", ask.all() >= 1, True
+    waited = sum(ask.all(host=name) for name in MAIN)
+    yield "seconds", waited, ask.run.seen.waited
+    yield "at ratings", ask.all(host=RATINGS) > 0, True
 
 
 def quota(ask: Asked) -> Iterator[Compared]:
@@ -379,7 +413,9 @@ def breakers(ask: Asked) -> Iterator[Compared]:
 def connections(ask: Asked) -> Iterator[Compared]:
     run, label = ask.run, names.LABEL_STATE
     for name, host in run.hosts.items():
-        yield f"{name}, at most", max(ask.points(host=name)) <= host.connections, True
+        # Each call has one, and has put it back by the time the next needs it.
+        most = min(MOST_IN_FLIGHT[name], host.connections)
+        yield f"{name}, at most", max(ask.points(host=name)) <= most, True
         yield f"{name}, in the end", ask.by(label, host=name).total(), host.open
     yield "states", set(ask.by(label)), set(names.CONNECTION_STATES)
 
@@ -461,6 +497,20 @@ def nothing(ask: Asked) -> Iterator[Compared]:
     yield "ever", set(ask.points()), {0}
 
 
+QUANTILES: Final[Mapping[str, list[tuple[float, str, tuple[str, ...]]]]] = {
+    "Attempt duration": [(q, names.ATTEMPT_DURATION, ()) for q in (0.5, 0.95, 0.99)],
+    "Attempt duration by class of status, p95": [
+        (0.95, names.ATTEMPT_DURATION, (names.LABEL_STATUS_CLASS,))
+    ],
+    "Duration, p95": [(0.95, names.REQUEST_DURATION, ()), (0.95, names.ATTEMPT_DURATION, ())],
+    "Hook duration, p95": [(0.95, names.HOOK_DURATION, (names.LABEL_HOOK,))],
+    "Request duration": [(q, names.REQUEST_DURATION, ()) for q in (0.5, 0.95, 0.99)],
+    "Request duration by host, p95": [(0.95, names.REQUEST_DURATION, (names.LABEL_HOST,))],
+    "Request duration by outcome, p95": [(0.95, names.REQUEST_DURATION, (names.LABEL_OUTCOME,))],
+    "Wait for a connection, p95": [(0.95, names.POOL_WAIT, ())],
+}
+"""For each query the quantile, of what, and by what."""
+
 CHECKS: Final[Mapping[str, Callable[[Asked], Iterator[Compared]]]] = {
     "Amplification": amplification,
     "Amplification by host": amplifications,
@@ -529,6 +579,26 @@ def shown(ask: Asked) -> Iterator[Compared]:
             yield f"query {query}, exemplars", bool(found), True
             unknown = {exemplar.labels["trace_id"] for exemplar in found} - seen.traces
             yield f"query {query}, exemplars of no trace", unknown, set()
+
+
+def chosen(ask: Asked) -> Iterator[Compared]:
+    """Each variable counts: where nothing is what was chosen there is nothing, or zero."""
+    of = ["job", "instance"]
+    if ask.panel.title not in OF_PROCESSES:
+        of += ["host"] if ask.panel.title in OF_HOSTS else ["host", "auth"]
+    for query, expr in enumerate(ask.panel.exprs):
+        for variable in of:
+            graph = ask.run.seen.graph(expr, **{variable: "nothing"})
+            found = {value for series in graph for _, value in series.points}
+            yield f"query {query}, another {variable}", found <= {0}, True
+
+
+def added(ask: Asked) -> Iterator[Compared]:
+    """What is counted of all hosts is what is counted of each."""
+    for query, expr in enumerate(ask.panel.exprs):
+        if expr.startswith("sum") and ask.panel.title not in OF_PROCESSES:
+            each = sum(ask.all(query, host=name) for name in ask.run.hosts)
+            yield f"query {query}, of all hosts", ask.all(query), each
 
 
 def risen(ask: Asked) -> Iterator[Compared]:
@@ -607,7 +677,7 @@ def test_every_panel_shows_what_the_hosts_counted(start_prometheus: StartPrometh
     for name in NAMES:
         wrong += differences(f"{name}, variables", variables(run, name))
     for panel in every:
-        for check in (shown, risen, CHECKS[panel.title]):
+        for check in (shown, chosen, added, risen, CHECKS[panel.title]):
             wrong += differences(f"{panel.board}, {panel.title}", check(Asked(run, panel)))
 
     assert run.seen.code == 0
