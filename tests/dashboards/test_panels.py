@@ -59,6 +59,12 @@ OF_PROCESSES: Final = {*NEVER, "Pools held"}
 """Panels that are not of hosts."""
 OF_HOSTS: Final = {"Breaker", "Circuit breakers", "Open breakers", "Retry quota"}
 """Panels that are of hosts, whatever the auth."""
+RATIOS: Final = {
+    *("Amplification", "Amplification by host", "Amplification over time"),
+    *("Error ratio", "Error ratio by host", "Error ratio over time"),
+    *("Lookup hit ratio", "Saturation by host", "Pools, the worst first"),
+}
+"""Panels whose numbers can't be added up."""
 ONCE_CHANGED: Final = {"Breaker"}
 """Panels that show nothing until something has changed."""
 
@@ -595,8 +601,8 @@ def chosen(ask: Asked) -> Iterator[Compared]:
 
 def added(ask: Asked) -> Iterator[Compared]:
     """What is counted of all hosts is what is counted of each."""
-    for query, expr in enumerate(ask.panel.exprs):
-        if expr.startswith("sum") and ask.panel.title not in OF_PROCESSES:
+    if ask.panel.title not in {*OF_PROCESSES, *OF_HOSTS, *RATIOS, *QUANTILES}:
+        for query in range(len(ask.panel.exprs)):
             each = sum(ask.all(query, host=name) for name in ask.run.hosts)
             yield f"query {query}, of all hosts", ask.all(query), each
 
