@@ -89,10 +89,18 @@ class Played(NamedTuple):
         counted = filled(RATE.sub(r"\1", expr), f"{LONG:g}s", chosen)
         return self.prometheus.query(counted, self.ended)
 
-    def risen(self, expr: str) -> list[Sample]:
+    def risen(self, expr: str) -> float:
         """What an expression's rates come to over the whole run, as far as PromQL can know."""
-        rates = filled(expr, f"{LONG:g}s", {})
-        return self.prometheus.query(f"({rates}) * {LONG:g}", self.ended)
+        return LONG * self._sum(filled(expr, f"{LONG:g}s", {}))
+
+    def first(self, expr: str) -> float:
+        """What the counters in an expression of rates had at first: their least."""
+        return self._sum(
+            filled(RATE.sub(r"min_over_time(\1[$__rate_interval])", expr), f"{LONG:g}s", {})
+        )
+
+    def _sum(self, written: str) -> float:
+        return sum(sample.value for sample in self.prometheus.query(written, self.ended))
 
     def exemplars(self, expr: str) -> list[Exemplar]:
         """The exemplars of an expression."""
