@@ -44,7 +44,7 @@ class Beside:
         self.happened: list[str] = []
         self.side = Side(
             *(tls, folder / "authority.pem", self.registry),
-            seconds=4.0,
+            seconds=3.0,
             away=away,
             told=self.happened.append,
         )

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 JOB: Final = "shop"
 THREADS: Final = 4
-SECONDS: Final = 7.0
+SECONDS: Final = 6.0
 INTERVAL: Final = "500ms"
 STEP: Final = 0.5
 """Seconds between two points of a graph."""
