@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 MOST: Final = 34
 """A trace of more spans than this is no pleasure to look at."""
+WANTED: Final = frozenset({"a hook", "a redirect", "a failed attempt"})
+"""What the one that is drawn should have."""
+
 _MILLISECOND: Final = 1_000_000
 """In nanoseconds, which spans count in."""
 
@@ -95,14 +98,16 @@ def chosen(spans: Iterable[Span]) -> list[Span]:
     return max(fitting, key=_worth)
 
 
-_WANTED: Final = frozenset({"a hook", "a redirect", "a failed attempt"})
-
-
 def _worth(trace: Sequence[Span]) -> tuple[int, int, int, int, str]:
     """How much of what is wanted, how many kinds of things, and things, and how quickly."""
+    found = kinds(trace)
     seen = shows(trace)
-    kinds = {re.sub(r"^(a hook|host|the link) .*", r"\1", each) for each in seen}
-    return len(kinds & _WANTED), len(kinds), len(seen), -_lasts(trace), trace[0].trace_id
+    return len(found & WANTED), len(found), len(seen), -_lasts(trace), trace[0].trace_id
+
+
+def kinds(trace: Iterable[Span]) -> set[str]:
+    """What kinds of things there are to see in a trace."""
+    return {re.sub(r"^(a hook|host|the link) .*", r"\1", each) for each in shows(trace)}
 
 
 def _whole(trace: Sequence[Span]) -> bool:
