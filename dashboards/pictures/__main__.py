@@ -2,8 +2,8 @@
 
     python -m dashboards.pictures [--seconds N] [--into FOLDER]
 
-It says what the trace of this run lacks: another run may have one with more to show. Few traces call
-a hook, and which those are is left to chance.
+The trace is of the same run, unless that has none with all that is wanted: few traces call a hook,
+and which those are is left to chance. Then short runs follow, each with another script of faults.
 
 Exit code: 0; 1 if the demo, Prometheus or the collector failed, or there was nothing to draw.
 """
@@ -18,6 +18,9 @@ from dashboards.pictures import panels, plan, run, trace, waterfall
 
 SECONDS = 80
 """How long the demo runs: four rounds of what happens to its hosts."""
+SECONDS_AGAIN = 5
+TRIES = 6
+"""How long a run for the trace alone is, and how many there are at most."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,13 +61,27 @@ def pictures(seconds: int) -> dict[str, bytes]:
         )
         for picture in plan.PICTURES
     }
-    chosen = waterfall.chosen(seen.spans)
-    lacks = ", ".join(sorted(waterfall.WANTED - waterfall.kinds(chosen)))
-    print(f"the trace has {len(chosen)} spans{f', and lacks {lacks}' if lacks else ''}", flush=True)
-    rows = waterfall.rows(chosen, seen.hosts)
+    rows = waterfall.rows(*_trace(seen.traced))
     title = "One trace over three hosts: a book, its author, its reviews, a new review"
     made[f"{plan.TRACE}.png"] = trace.drawn(rows, title)
     return {name: sheet.png() for name, sheet in made.items()}
+
+
+def _trace(seen: run.Traced) -> tuple[list[waterfall.Span], dict[str, str]]:
+    """The trace that is drawn, and its hosts' names."""
+    best = waterfall.chosen(seen.spans), seen.hosts
+    for seed in range(2, 2 + TRIES):
+        lacking = ", ".join(sorted(waterfall.WANTED - waterfall.kinds(best[0])))
+        if not lacking:
+            break
+        print(f"the trace lacks {lacking}: another run ...", flush=True)
+        again = run.traced(SECONDS_AGAIN, seed)
+        best = max(
+            best,
+            (waterfall.chosen(again.spans), again.hosts),
+            key=lambda each: waterfall.worth(each[0]),
+        )
+    return best
 
 
 if __name__ == "__main__":

@@ -42,16 +42,22 @@ class RunError(Exception):
     """The demo failed, or there is nothing to draw."""
 
 
-class Seen(NamedTuple):
-    """What was seen of a run.
+class Traced(NamedTuple):
+    """What the collector received of a run.
 
     :ivar hosts: the hosts' names, by their URLs
     """
 
-    prometheus: Prometheus
-    shown: plan.Span
     spans: list[ReceivedSpan]
     hosts: dict[str, str]
+
+
+class Seen(NamedTuple):
+    """What was seen of a run by both."""
+
+    prometheus: Prometheus
+    shown: plan.Span
+    traced: Traced
 
     def filled(self, board: plan.Json, chosen: dict[str, str]) -> list[plan.Filled]:
         """Every panel of a dashboard with what it was answered, rows' heads among them."""
@@ -107,25 +113,29 @@ def running(seconds: int) -> Iterator[Seen]:
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pictures-")))
-        collector = OtlpCollector()
-        server = stack.enter_context(ScriptedServer(collector))
         port = free_port()
         target = Target(JOB, f"http://127.0.0.1:{port}/metrics")
         prometheus = stack.enter_context(Prometheus(folder, [target], interval=f"{STEP:g}s"))
         prometheus.wait_for("up")
-        began = time.time()
-        output = _demo("--seconds", seconds, "--port", port, "--otlp", server.url)
-        if collector.mistakes:
-            raise RunError(f"the collector was sent what it can't read: {collector.mistakes}")
-        hosts = {url: name for name, url in _HOST.findall(output)}
+        began = int(time.time())
+        seen = traced(seconds, port=port)
         # Whole seconds, so that points stand where scrapes do; and not the demo's closing.
-        shown = plan.Span(float(int(began)), float(int(began) + seconds), STEP)
-        yield Seen(prometheus, shown, collector.spans, hosts)
+        yield Seen(prometheus, plan.Span(float(began), float(began + seconds), STEP), seen)
 
 
-def _demo(*arguments: object) -> str:
-    command = [sys.executable, "-c", _DEMO, "demo", *map(str, arguments)]
-    demo = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own
+def traced(seconds: int, seed: int = 1, *, port: int = 0) -> Traced:
+    """Run the demo to its end, with its faults.
+
+    :raises RunError: when it failed
+    """
+    collector = OtlpCollector()
+    with ScriptedServer(collector) as server:
+        options = {"seconds": seconds, "seed": seed, "port": port, "otlp": server.url}
+        arguments = [f"--{name}={value}" for name, value in options.items()]
+        command = [sys.executable, "-c", _DEMO, "demo", *arguments]
+        demo = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own
     if demo.returncode:
         raise RunError(f"the demo ended with {demo.returncode}:\n{demo.stdout}{demo.stderr}")
-    return demo.stdout
+    if collector.mistakes:
+        raise RunError(f"the collector was sent what it can't read: {collector.mistakes}")
+    return Traced(collector.spans, {url: name for name, url in _HOST.findall(demo.stdout)})

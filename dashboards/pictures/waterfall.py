@@ -95,10 +95,10 @@ def chosen(spans: Iterable[Span]) -> list[Span]:
     fitting = [trace for trace in traces.values() if len(trace) <= MOST and _whole(trace)]
     if not fitting:
         raise ValueError("no trace is whole and short enough to be drawn")
-    return max(fitting, key=_worth)
+    return max(fitting, key=worth)
 
 
-def _worth(trace: Sequence[Span]) -> tuple[int, int, int, int, str]:
+def worth(trace: Sequence[Span]) -> tuple[int, int, int, int, str]:
     """How much of what is wanted, how many kinds of things, and things, and how quickly."""
     found = kinds(trace)
     seen = shows(trace)
