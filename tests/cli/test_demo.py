@@ -32,6 +32,7 @@ from sleepwalker.cli._app import demo
 from sleepwalker.cli.demo.ratings import ADDRESS
 from sleepwalker.observability import names
 from tests.cli.traversals import mistakes, traces
+from tests.left_open import LEFT_OPEN_BY_SSL
 from tests.servers import OtlpCollector, ReceivedSpan, ScriptedServer, refused_port, respond, stall
 
 if TYPE_CHECKING:
@@ -112,9 +113,8 @@ sys.meta_path.insert(0, Away())
 
 WARNINGS = ["-W", "always::ResourceWarning"]
 """What is told of files and sockets that are left open."""
-if sys.version_info < (3, 11, 8) or (3, 12) <= sys.version_info < (3, 12, 2):
-    # gh-113280: there `ssl` itself leaves a socket open whose peer is gone before the handshake.
-    WARNINGS += ["-W", "ignore:unclosed <ssl.SSLSocket:ResourceWarning"]
+for each in LEFT_OPEN_BY_SSL:
+    WARNINGS += ["-W", each]
 
 
 class Ended(NamedTuple):
