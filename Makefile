@@ -8,7 +8,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-# One more than there are cores where CI runs: a good part of the tests waits for real timeouts.
+# One more than most machines have cores to spare: a good part of the tests waits for real timeouts.
 WORKERS ?= 3
 PINS := requirements/dev.txt
 
