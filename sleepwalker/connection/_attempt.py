@@ -101,16 +101,13 @@ class Attempt:
         hop, response = self._hop, self.response
         status = response.status_code if response is not None else None
         attributes: dict[str, Any] = {}
-        failed = None if error_type == "none" else error_type
         if status is not None:
             attributes[names.ATTR_STATUS] = status
-            if status >= 400:
-                failed = str(status)
         version = HTTP_VERSIONS.get(getattr(getattr(response, "raw", None), "version", None) or 0)
         if version is not None:
             attributes[names.ATTR_PROTOCOL_VERSION] = version
         tracing = self._telemetry.tracing
-        tracing.end(self._span, attributes, error=failed)
+        tracing.end(self._span, attributes, error=names.failure_of(error_type, status))
         self._telemetry.record(
             events.AttemptFinished(
                 hop.pool,

@@ -186,6 +186,13 @@ LOG_EVENTS = frozenset(v for k, v in list(globals().items()) if k.startswith("EV
 """Every name of a log event."""
 
 
+def failure_of(error_type: str, status: int | None) -> str | None:
+    """The `error.type` of an attempt: its status from 400 on, else its `error_type`, if any."""
+    if status is not None and status >= 400:
+        return str(status)
+    return None if error_type == "none" else error_type
+
+
 def known_method(method: str) -> str:
     """An HTTP method as telemetry shows it: of a closed set."""
     return method if method in METHODS else OTHER_METHOD

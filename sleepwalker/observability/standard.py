@@ -75,11 +75,9 @@ class StandardMetrics:
             attributes[names.ATTR_SERVER_PORT] = event.port
         if event.protocol is not None:
             attributes[names.ATTR_PROTOCOL_VERSION] = event.protocol
-        error = None if event.error_type == "none" else event.error_type
         if event.status is not None:
             attributes[names.ATTR_STATUS] = event.status
-            if event.status >= 400:
-                error = str(event.status)
+        error = names.failure_of(event.error_type, event.status)
         if error is not None:
             attributes[names.ATTR_ERROR_TYPE] = error
         self._recording.do(

@@ -223,11 +223,7 @@ class Tracing:
 
     def enter(self, span: Span) -> Any:
         """Make a span the current one; the token goes to `leave`."""
-        try:
-            return context.attach(_context_of(span))
-        except Exception:  # noqa: BLE001 - rule 2
-            self._failed()
-            return None
+        return self._guarded(lambda: context.attach(_context_of(span)))
 
     def suppress(self) -> Any:
         """Let other instrumentations be silent; the token goes to `leave`."""
