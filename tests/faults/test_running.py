@@ -16,6 +16,7 @@ from tests.faults.kinds import KINDS, whole_answer
 from tests.faults.names import Resolver
 from tests.faults.running import Flaw, Seen, Tools, run_cell, run_fault, run_timed
 from tests.servers import close_without_answer
+from tests.standstill import Standstill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -214,6 +215,25 @@ def test_what_is_late_once_is_timed_again_and_nothing_else_is(tools: Tools) -> N
     assert [seen.kind for seen in last] == list(KINDS)
     assert ["late" in seen.flaws for seen in every].count(True) == 1
     assert not any(seen.flaws for seen in last)
+
+
+def test_a_run_in_which_the_machine_stood_still_is_made_again(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = [0.3, 0.3, 0.0]
+    made = []
+
+    class Standing(Standstill):
+        def __exit__(self, *_: object) -> None:
+            super().__exit__()
+            self.longest = still.pop(0)
+            made.append(self)
+
+    monkeypatch.setattr(running, "Standstill", Standing)
+    every, last = run_timed(NONE, Plain, tools)
+
+    assert len(made) == 3
+    assert [seen.kind for seen in every] == [seen.kind for seen in last] == list(KINDS)
 
 
 def test_what_is_late_each_time_stays_so(tools: Tools) -> None:

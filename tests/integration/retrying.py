@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sleepwalker.resilience import Clock as AnyClock
     from tests.servers import CertificateAuthority, Request, ScriptedServer
 
-STALLED: Final = (0.25, 0.25)
+STALLED: Final = (0.5, 0.5)
 """Seconds: the timeouts where a server stalls for real."""
 
 

@@ -15,7 +15,7 @@ import time
 import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -42,6 +42,7 @@ from tests.servers import (
     unanswered_port,
     wire,
 )
+from tests.standstill import Standstill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,29 +59,6 @@ LARGE: Final = 32 * 1024 * 1024
 ONCE: Final = Policy(attempts=1)
 
 
-class _Sleeper:
-    """A thread that does nothing but see how late the machine is."""
-
-    def __init__(self) -> None:
-        self.late = 0.0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        while not self._over.is_set():
-            due = time.monotonic() + 0.002
-            self._over.wait(0.002)
-            self.late = max(self.late, time.monotonic() - due)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-
 def _withheld() -> float:
     """Seconds for which threads of ours were ready to run and had no core, where Linux tells."""
     waited = 0
@@ -94,15 +72,15 @@ def _withheld() -> float:
 def taking(seconds: float) -> Iterator[None]:
     """Assert that what is inside takes so many seconds, and no more than 50 ms longer.
 
-    Not counted is what a busy machine adds: how late a thread that only sleeps is woken at most, or
-    what it has withheld from all threads together, who wait for each other.
+    Not counted is what a busy machine adds: for how long it stood still for a thread that only
+    sleeps, or what it has withheld from all threads together, who wait for each other.
     """
-    with _Sleeper() as machine:
+    with Standstill() as machine:
         withheld, before = _withheld(), time.monotonic()
         yield
         took = time.monotonic() - before
         withheld = _withheld() - withheld
-    assert seconds - 0.01 <= took < seconds + OVERSHOOT + max(machine.late, withheld)
+    assert seconds - 0.01 <= took < seconds + OVERSHOOT + max(machine.total, withheld)
 
 
 def resolving(
