@@ -8,13 +8,20 @@ import pytest
 
 from benchmarks import deadlines
 from benchmarks.deadlines import CALLERS, CAP, LIMIT, SECONDS, Overshoot, measured
+from tests.standstill import Standstill
 
 
 def test_each_subject_meets_each_server_and_a_trickle_tells_them_apart() -> None:
     look_up = socket.getaddrinfo
     told: list[int] = []
 
-    found = measured(list(CALLERS), rounds=1, seed=0, begun=told.append)
+    for _ in range(3):
+        told.clear()
+        with Standstill() as machine:
+            found = measured(list(CALLERS), rounds=1, seed=0, begun=told.append)
+        # Where the machine stands still, a timeout ends what only trickles.
+        if machine.longest < SECONDS / 2:
+            break
 
     assert told == [1]
     assert {(each.scenario, each.subject) for each in found} == {
