@@ -6,6 +6,7 @@ Rules:
    thread is done behind that one: the locks of lower layers are not re-entrant.
 2. A fork waits until nothing is under way, so that no child inherits such a lock, held by a thread
    that it doesn't have.
+3. A lock under which things are made once for the process is a new one in a child (`ModuleLock`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,32 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class ModuleLock:
+    """A re-entrant lock that a module has for its life; in a forked child it is held by nobody."""
+
+    def __init__(self) -> None:
+        self.renew()
+        _module_locks.append(self)
+
+    def renew(self) -> None:
+        """After a fork, in the child."""
+        self._lock = threading.RLock()
+
+    def acquire(self) -> None:
+        """Take it, once nobody else has it."""
+        self._lock.acquire()
+
+    def release(self) -> None:
+        """Give it back."""
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
 
 class InTurn:
@@ -76,7 +103,8 @@ class InTurn:
             self._renewed()
 
 
-_forking = threading.RLock()
+_module_locks: list[ModuleLock] = []
+_forking = ModuleLock()
 _all: weakref.WeakSet[InTurn] = weakref.WeakSet()
 _held: list[InTurn] = []
 
@@ -102,8 +130,8 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _forking  # noqa: PLW0603 - the one lock of this module, new in the child
-    _forking = threading.RLock()
+    for lock in _module_locks:
+        lock.renew()
     for each in _held:
         each.renew()
     _held.clear()

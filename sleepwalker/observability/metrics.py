@@ -13,7 +13,6 @@ import functools
 import itertools
 import math
 import os
-import threading
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,7 +23,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from sleepwalker.exceptions import ConfigurationError
 from sleepwalker.observability import events, names
-from sleepwalker.observability.in_turn import InTurn
+from sleepwalker.observability.in_turn import InTurn, ModuleLock
 from sleepwalker.observability.labels import LabelSpace
 from sleepwalker.observability.open_connections import OpenConnections
 
@@ -397,14 +396,5 @@ def _are_buckets(buckets: object) -> bool:
     return all(map(math.isfinite, numbers[:-1] or numbers))
 
 
-_making = threading.RLock()
+_making = ModuleLock()
 _by_registry: weakref.WeakKeyDictionary[CollectorRegistry, Metrics] = weakref.WeakKeyDictionary()
-
-
-def _after_fork_in_child() -> None:
-    global _making  # noqa: PLW0603 - the one lock of this module, new in the child
-    _making = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

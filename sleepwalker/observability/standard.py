@@ -12,15 +12,13 @@ Rules:
 from __future__ import annotations
 
 import functools
-import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from sleepwalker.observability import events, names
-from sleepwalker.observability.in_turn import InTurn
+from sleepwalker.observability.in_turn import InTurn, ModuleLock
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -100,14 +98,5 @@ def _context_at(point: TracePoint | None) -> Context | None:
     return trace.set_span_in_context(NonRecordingSpan(span))
 
 
-_making = threading.RLock()
+_making = ModuleLock()
 _of_the_process: StandardMetrics | None = None
-
-
-def _after_fork_in_child() -> None:
-    global _making  # noqa: PLW0603 - the one lock of this module, new in the child
-    _making = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -12,7 +12,6 @@ Rules:
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from collections.abc import Iterable
 from contextlib import contextmanager, suppress
@@ -24,6 +23,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from sleepwalker.exceptions import ConfigurationError
 from sleepwalker.observability import events, suppression
 from sleepwalker.observability import redaction as _redaction
+from sleepwalker.observability.in_turn import ModuleLock
 from sleepwalker.observability.labels import LabelSpace
 from sleepwalker.observability.logs import Logs
 from sleepwalker.observability.metrics import Metrics
@@ -287,7 +287,7 @@ def told(kind: type) -> bool:
     return kind in _told
 
 
-_making = threading.RLock()
+_making = ModuleLock()
 _default: Telemetry | None = None
 _all: weakref.WeakSet[Telemetry] = weakref.WeakSet()
 
@@ -340,8 +340,6 @@ def fresh_default() -> Iterator[None]:
 
 
 def _after_fork_in_child() -> None:
-    global _making  # noqa: PLW0603 - the one lock of this module, new in the child
-    _making = threading.RLock()
     for telemetry in list(_all):
         telemetry.renew()
 

@@ -477,7 +477,7 @@ def hold(wanted: Callable[[str], bool]) -> Callable[[], None]:
 def _taken_by_fork() -> Iterator[Any]:
     from sleepwalker.observability import in_turn  # noqa: PLC0415 - nothing else here needs it
 
-    yield in_turn._forking  # noqa: SLF001 - there is no other way to these locks
+    yield in_turn._forking._lock  # noqa: SLF001 - there is no other way to these locks
     for made in in_turn._all:  # noqa: SLF001 - the same
         yield made._lock  # noqa: SLF001 - the same
     yield logging._lock  # type: ignore[attr-defined]  # noqa: SLF001 - logging's own hold it so
