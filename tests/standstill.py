@@ -1,6 +1,8 @@
 """How long the machine stood still meanwhile: what a test of real times may leave out.
 
-Rule: only a thread that does nothing but sleep can tell the machine's lateness from the code's.
+Rule: it is told by a thread that does nothing but sleep. Who keeps that from waking in the same
+process (C code that holds the interpreter's lock) looks like the machine, so no such code may hide
+behind this.
 """
 
 from __future__ import annotations
