@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import gc
 import gzip
+import ssl
 import zlib
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from urllib3.util.ssl_ import create_urllib3_context
 
 from sleepwalker import Policy
+from sleepwalker.connection._wire import _sockets
 from sleepwalker.exceptions import HeaderError, HTTPNotFound, ProtocolError
 from tests.integration.retrying import Client
 from tests.servers import (
@@ -360,6 +363,39 @@ def test_a_streamed_body_that_tls_says_no_good_bye_behind_is_cut_short_where_it_
             came.extend(pieces)
 
     assert b"".join(came) == BODY
+
+
+@pytest.mark.skipif(
+    not hasattr(ssl, "OP_IGNORE_UNEXPECTED_EOF"), reason="this OpenSSL always tells a cut"
+)
+@pytest.mark.parametrize("whose", ["ours", "the caller's"])
+def test_a_cut_is_told_also_where_python_would_have_openssl_ignore_it(
+    tls_server: ScriptedServer,
+    ca: CertificateAuthority,
+    monkeypatch: pytest.MonkeyPatch,
+    whose: str,
+) -> None:
+    # As the contexts of Python before 3.11.4 are from the start.
+    real, made = create_urllib3_context, []
+
+    def create(*args: Any, **kwargs: Any) -> ssl.SSLContext:
+        context = real(*args, **kwargs)
+        context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
+        made.append(context)
+        return context
+
+    monkeypatch.setattr(_sockets, "create_urllib3_context", create)
+    tls_server.script(raw(UNTIL_CLOSED + BODY) + cut())
+    client = Client(tls_server, ca)
+    if whose == "the caller's":
+        context = ca.client_context()
+        context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
+        client = Client(tls_server, ssl_context=context)
+
+    with pytest.raises(ProtocolError, match="the answer was cut short"):
+        client.conn.request("POST", "/books", data=b"x")
+
+    assert len(made) == (whose == "ours")
 
 
 def test_a_body_that_tls_says_good_bye_behind_is_whole(

@@ -41,6 +41,8 @@ AGE_JITTER = 0.1
 """So that sockets opened together are not all renewed together."""
 ROOM = 16 * 1024
 """Bytes of a request for which there is room in any system's buffers."""
+_SILENT_CUTS = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+"""OpenSSL's option that a missing good-bye is none; older versions than 3 don't have it."""
 REPLACED = ("Accept-Encoding", "User-Agent")
 """The headers that lower layers put there when the request has none."""
 
@@ -285,6 +287,8 @@ class TLSSocket(_Socket, HTTPSConnection):  # type: ignore[misc] # as above
         context = self.ssl_context
         if context is None and here.watch is not None:
             self.ssl_context = self._context()
+        if isinstance(self.ssl_context, ssl.SSLContext):
+            _tell_cuts(self.ssl_context)
         try:
             super().connect()
         finally:
@@ -307,6 +311,16 @@ class TLSSocket(_Socket, HTTPSConnection):  # type: ignore[misc] # as above
             context.load_default_certs()
         context.sslsocket_class = _Handshaking
         return context
+
+
+def _tell_cuts(context: ssl.SSLContext) -> None:
+    """Have a connection that is cut off told from one that is ended.
+
+    Python sets the option that keeps OpenSSL 3 from it for every context, before 3.11.4 (cpython's
+    issue 95494): an answer that lasts until its end would be taken for whole, wherever it was cut.
+    """
+    if context.options & _SILENT_CUTS:
+        context.options &= ~_SILENT_CUTS
 
 
 class _Handshaking(ssl.SSLSocket):
