@@ -53,8 +53,6 @@ class CertificateAuthority:
     def client_context(self, cert: ClientCertificate | None = None) -> ssl.SSLContext:
         """Give a client's context that trusts this authority alone, and offers `cert`."""
         context = ssl.create_default_context(cafile=self.bundle)
-        # Set by Python before 3.11.4: a cut would look like an end.
-        context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
         if cert is not None:
             context.load_cert_chain(*cert)
         return context

@@ -17,6 +17,7 @@ from sleepwalker.connection import _forks
 
 from . import _logs
 from ._socket_pools import PlainPool, Pool, TLSPool
+from ._sockets import tell_cuts
 from ._watch import here
 
 POOL_SIZE = 64
@@ -211,6 +212,7 @@ def _trust_of(context: ssl.SSLContext) -> ssl.SSLContext:
     trust.minimum_version = context.minimum_version
     trust.check_hostname = context.check_hostname
     trust.verify_mode = context.verify_mode
+    tell_cuts(trust)
     authorities = context.get_ca_certs(binary_form=True)
     if authorities:
         trust.load_verify_locations(cadata=b"".join(authorities))

@@ -40,6 +40,14 @@ def allow(sock: Any, seconds: float) -> None:
         sock.settimeout(seconds)
 
 
+def _is_cut(error: ssl.SSLError) -> bool:
+    """Whether the connection is at its end, without a good-bye of TLS.
+
+    Python before 3.11.4 has no class of its own for that with OpenSSL 3.
+    """
+    return isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING"
+
+
 class _Raw(io.RawIOBase):
     """The bytes of a socket, behind those that were read ahead."""
 
@@ -72,9 +80,12 @@ class _Raw(io.RawIOBase):
         allow(self._sock, self._seconds())
         try:
             count: int | None = self._raw.readinto(buffer)
-        except ssl.SSLEOFError:
-            if not self._to_farewell:
+        except ssl.SSLError as error:
+            if not _is_cut(error):
                 raise
+            if not self._to_farewell:
+                # As `ssl` has it by itself, but for what those versions of Python raise.
+                return 0
             cut = http.client.IncompleteRead(b"")
         else:
             self._read += count or 0

@@ -287,8 +287,6 @@ class TLSSocket(_Socket, HTTPSConnection):  # type: ignore[misc] # as above
         context = self.ssl_context
         if context is None and here.watch is not None:
             self.ssl_context = self._context()
-        if isinstance(self.ssl_context, ssl.SSLContext):
-            _tell_cuts(self.ssl_context)
         try:
             super().connect()
         finally:
@@ -310,17 +308,17 @@ class TLSSocket(_Socket, HTTPSConnection):  # type: ignore[misc] # as above
         if not (self.ca_certs or self.ca_cert_dir or self.ca_cert_data):
             context.load_default_certs()
         context.sslsocket_class = _Handshaking
+        tell_cuts(context)
         return context
 
 
-def _tell_cuts(context: ssl.SSLContext) -> None:
-    """Have a connection that is cut off told from one that is ended.
+def tell_cuts(context: ssl.SSLContext) -> None:
+    """Have a connection that is cut off told from one that is ended, under a context of ours.
 
     Python sets the option that keeps OpenSSL 3 from it for every context, before 3.11.4 (cpython's
     issue 95494): an answer that lasts until its end would be taken for whole, wherever it was cut.
     """
-    if context.options & _SILENT_CUTS:
-        context.options &= ~_SILENT_CUTS
+    context.options &= ~_SILENT_CUTS
 
 
 class _Handshaking(ssl.SSLSocket):
