@@ -42,10 +42,26 @@ The tree (in brackets: the foreign exceptions that a member also is)::
     │   ├── ClosedError               the manager is closed
     │   ├── CredentialsError          no credentials for this host
     │   │   └── TokenError            a bearer token could not be had
-    │   └── PlaintextError            a credential would travel over plain http
+    │   ├── PlaintextError            a credential would travel over plain http
+    │   ├── PrivateAddressError       an address that the guard refuses
+    │   ├── UnguardedError            what would go past the guard
+    │   └── CrossingError             where a link leads it is not followed (see below)
     ├── HTTPError                     a status of 400 or more            [requests HTTPError]
     │   ├── ClientHTTPError           4xx: HTTPBadRequest, HTTPNotFound, ...
     │   └── ServerHTTPError           5xx: HTTPBadGateway, ...
+    ├── LinkError                     a link is not there, or is not followed
+    │   ├── RelationError             no link, or several, under a relation [LookupError]
+    │   ├── TemplateError             a URI template that can't be expanded [ValueError]
+    │   ├── FormError                 fields that a link's form doesn't take [ValueError]
+    │   ├── LinkFormatError           links that can't be understood         [ValueError]
+    │   └── CrossingError             a rule about where links may lead      (refused)
+    │       ├── LinkURLError          another scheme, userinfo, malformed    (a URLError)
+    │       ├── DowngradeError        from https to http
+    │       ├── LinkCredentialsError  none are registered for the target     (a CredentialsError)
+    │       ├── TemplateHostError     a template's variables name the host
+    │       ├── TooManyHopsError      too many links one after the other
+    │       └── LinkLoopError         pages that lead back to one of them
+    ├── CancelledError                the call was cancelled, and ended at once
     ├── RedirectError                 a redirect that must not be followed
     ├── TooManyRedirects              [requests TooManyRedirects]
     ├── DecodeError                   the body is not the JSON it should be
@@ -71,6 +87,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AuthError",
+    "CancelledError",
     "CertificateError",
     "CircuitOpenError",
     "ClientHTTPError",
@@ -82,10 +99,13 @@ __all__ = [
     "ConnectionError",
     "CredentialsError",
     "CrossOriginError",
+    "CrossingError",
     "DeadlineExceeded",
     "DecodeError",
+    "DowngradeError",
     "EncodeError",
     "EstablishmentError",
+    "FormError",
     "HTTPBadGateway",
     "HTTPBadRequest",
     "HTTPConflict",
@@ -127,22 +147,33 @@ __all__ = [
     "HTTPVersionNotSupported",
     "HeaderError",
     "HookError",
+    "LinkCredentialsError",
+    "LinkError",
+    "LinkFormatError",
+    "LinkLoopError",
+    "LinkURLError",
     "PlaintextError",
+    "PrivateAddressError",
     "ProtocolError",
     "ProxyError",
     "ReadTimeout",
     "RedirectError",
     "ReentrantFindError",
     "RefusedError",
+    "RelationError",
     "ResponseTooLarge",
     "ServerHTTPError",
     "SleepwalkerException",
     "TLSError",
+    "TemplateError",
+    "TemplateHostError",
     "TimeoutError",
     "TokenError",
+    "TooManyHopsError",
     "TooManyRedirects",
     "TransportError",
     "URLError",
+    "UnguardedError",
 ]
 
 PICKLED_HEADERS = frozenset(
@@ -529,6 +560,111 @@ class PlaintextError(RefusedError):
     """A password or token would have travelled over plain http."""
 
     error_type = "plaintext"
+
+
+class PrivateAddressError(RefusedError):
+    """An address that is not global unicast, which the connection's address guard refuses."""
+
+    error_type = "private_address"
+
+
+class UnguardedError(RefusedError):
+    """A proxy, an adapter or a connection without a guard would go past the address guard."""
+
+    error_type = "unguarded"
+
+
+class CancelledError(SleepwalkerException):
+    """The call was cancelled from elsewhere, and ended at once.
+
+    Whether it reached the server is said as with any call that got no answer.
+    """
+
+    error_type = "cancelled"
+
+
+# --- links ----------------------------------------------------------------------------------
+
+
+class LinkError(SleepwalkerException):
+    """A link that is not there, or that is not followed."""
+
+    error_type = "link"
+
+
+class RelationError(LinkError, LookupError):
+    """No link has the relation that was asked for, or several have; the message names those there.
+
+    :ivar relations: the relations that there are
+    """
+
+    error_type = "relation"
+
+    _PICKLED = frozenset({"relations"})
+
+    def __init__(self, message: str, *, relations: Iterable[str] = (), **context: Any) -> None:
+        super().__init__(message, **context)
+        self.relations: tuple[str, ...] = tuple(relations)
+
+
+class TemplateError(LinkError, ValueError):
+    """A link's URI template lacks a variable, was given one it doesn't have, or is none."""
+
+    error_type = "template"
+
+
+class FormError(LinkError, ValueError):
+    """The fields of a link's form lack one, or were given one that it doesn't take."""
+
+    error_type = "form"
+
+
+class LinkFormatError(LinkError, ValueError):
+    """A document says that it has links in a format, and they can't be understood."""
+
+    error_type = "link_format"
+
+
+class CrossingError(LinkError, RefusedError):
+    """A rule about where links may lead refuses to follow one; nothing was sent there."""
+
+    error_type = "crossing"
+
+
+class LinkURLError(CrossingError, URLError):
+    """A link with another scheme than http or https, with userinfo, or that is no URL."""
+
+    error_type = "url"
+
+
+class DowngradeError(CrossingError):
+    """A link that leads from https to plain http."""
+
+    error_type = "downgrade"
+
+
+class LinkCredentialsError(CrossingError, CredentialsError):
+    """A link leads to a host that no credentials are registered for."""
+
+    error_type = "credentials"
+
+
+class TemplateHostError(CrossingError):
+    """A URI template of which the variables, and not the document, would decide on the host."""
+
+    error_type = "template_host"
+
+
+class TooManyHopsError(CrossingError):
+    """More links one after the other, or more pages, than may be."""
+
+    error_type = "too_many_hops"
+
+
+class LinkLoopError(CrossingError):
+    """Pages of which one leads back to one that was there already."""
+
+    error_type = "link_loop"
 
 
 class RedirectError(SleepwalkerException):

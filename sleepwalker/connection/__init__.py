@@ -10,10 +10,12 @@ from sleepwalker.exceptions import HTTPError as HTTPError
 from sleepwalker.exceptions import URLError as URLError
 
 from ._connection import Connection
+from ._guard import AddressGuard
 from ._hook import ConnectionHook, DirectHook, HookOutcome
 from ._manager import ConnectionManager, ResetReport
 
 __all__ = [
+    "AddressGuard",
     "Connection",
     "ConnectionHook",
     "ConnectionManager",

@@ -29,6 +29,7 @@ from requests.auth import HTTPBasicAuth
 
 from sleepwalker import auth as _auth
 from sleepwalker.exceptions import (
+    CancelledError,
     CertificateError,
     ConfigurationError,
     HTTPError,
@@ -41,6 +42,7 @@ from sleepwalker.exceptions import (
 )
 from sleepwalker.observability import events, names
 from sleepwalker.observability.redaction import cookies_of
+from sleepwalker.resilience import cancellation as _cancellation
 from sleepwalker.resilience import deadline as _deadline
 from sleepwalker.resilience.deadline import Deadline
 from sleepwalker.resilience.layers import Result
@@ -175,6 +177,7 @@ class Call:
         self._started = self._clock.monotonic()
         seconds = options.deadline if options.deadline is not None else self._policy.deadline
         self._deadline = Deadline.after(seconds, self._clock).earlier(_deadline.ambient())
+        self._cancellation = _cancellation.ambient()
         self._outside = sys.exception()
         self.counted = False
         """Whether the connection counts this call among those under way."""
@@ -221,6 +224,8 @@ class Call:
             return self._run(finish)
         finally:
             try:
+                if self._cancellation is not None:
+                    self._cancellation.let_go(self)
                 if self._paid is not None or self._kept is not None:
                     self._give_back()
             finally:
@@ -556,7 +561,9 @@ class Call:
             self._tell_quota(own)
 
     def _refuse_if_late(self, when: str) -> None:
-        """Raise when the deadline leaves no time for an attempt."""
+        """Raise when the deadline leaves no time for an attempt, or the call was cancelled."""
+        if self._cancellation is not None:
+            self._cancellation.refuse(f"{self._what()}: {when}")
         if not self._deadline.allows_attempt():
             raise deadline_error(self._deadline, f"{self._what()}: {when}")
 
@@ -827,6 +834,11 @@ class Call:
         if self._options.stream and self._options.deadline is None and self._attempt is not None:
             self._attempt.timeouts.release()
 
+    def uses(self, sock: Any) -> None:
+        """The exchange under way goes through this socket."""
+        if self._cancellation is not None:
+            self._cancellation.uses(self, sock)
+
     def opened(self) -> OpenConnection | None:
         """A connection was opened for the exchange under way."""
         return self._telemetry.opened(self._hop.pool)
@@ -924,6 +936,9 @@ class Call:
             and not answered
             and (self._hop.method not in SAFE or self._options.idempotent is False)
         )
+        if self._cancellation is not None:
+            # Its socket was shut under it, and the error is only about that.
+            self._cancellation.refuse(self._what())
         return Outcome(None, error, self._decide(failure), failure)
 
     def _answered_with_error(self, response: requests.Response) -> Outcome:
@@ -973,7 +988,14 @@ class Call:
 
     def _retried(self, first: Outcome) -> Outcome:
         """Go on after a first failure, until an attempt is not to be repeated."""
-        return retried(first, self._step, sleep=self._clock.sleep, before_sleep=self._before_sleep)
+        return retried(first, self._step, sleep=self._sleep, before_sleep=self._before_sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait before another attempt."""
+        if self._cancellation is None:
+            self._clock.sleep(seconds)
+        else:
+            self._cancellation.sleep(seconds, self._clock, self._what())
 
     def _before_sleep(self, outcome: Outcome) -> None:
         verdict = outcome.verdict
@@ -1091,6 +1113,8 @@ def _note(error: SleepwalkerException, why: str) -> None:
 
 def outcome_of(error: Exception) -> str:
     """The outcome of a call that ended with an error, retries aside."""
+    if isinstance(error, CancelledError):
+        return "cancelled"
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, RefusedError | ConfigurationError | URLError):

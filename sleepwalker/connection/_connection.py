@@ -30,6 +30,7 @@ from sleepwalker.resilience.policy import Policy
 
 from . import _admission, _forks, _headers, _json, _urls
 from ._call import LONGEST_URL, Call, Options
+from ._guard import AddressGuard, checked_guard
 from ._timeouts import Timeout
 from ._wire import IDLE, Session
 
@@ -85,6 +86,8 @@ class Connection:
     :param allow_plaintext: let passwords and tokens travel over plain http
     :param auth_label: what telemetry calls this auth; never made from a secret by itself
     :param credentials: auths for other origins that redirects may lead to, by host pattern
+    :param guard: refuses addresses that are not global unicast, wherever the host's name, a
+        redirect or a proxy's leads
     :param clock: what time it is and how to wait (for tests)
     :param random: gives numbers from 0 to 1 for the backoff's jitter (for tests)
     :param registry: where metrics go: `None`: the default registry; `False`: nowhere
@@ -118,6 +121,7 @@ class Connection:
         allow_plaintext: bool = False,
         auth_label: str | None = None,
         credentials: Mapping[str, Any] | None = None,
+        guard: AddressGuard | None = None,
         clock: Clock | None = None,
         random: Callable[[], float] | None = None,
         registry: CollectorRegistry | Literal[False] | None = None,
@@ -143,6 +147,7 @@ class Connection:
             raise ConfigurationError(msg)
         self._auth_label = auth_label
         self._credentials = _auth.Credentials(credentials)
+        self._guard = checked_guard(guard)
         if (
             self._base.origin.scheme == "http"
             and _auth.is_plain_secret(self._auth)
@@ -224,6 +229,11 @@ class Connection:
         return self._allow_plaintext
 
     @property
+    def guard(self) -> AddressGuard | None:
+        """What decides which addresses may be connected to; `None`: all."""
+        return self._guard
+
+    @property
     def session(self) -> Session:
         """The `requests.Session` beneath: mount adapters, set proxies, cookies, default headers.
 
@@ -241,7 +251,9 @@ class Connection:
     """The name that sleepwalker 2.0 gave `session`."""
 
     def _new_session(self) -> Session:
-        session = Session(self._ssl_context, allow_plaintext=self._allow_plaintext)
+        session = Session(
+            self._ssl_context, allow_plaintext=self._allow_plaintext, guard=self._guard
+        )
         session.auth = self._auth
         session.verify = self._verify
         session.cert = self._cert

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -14,16 +14,28 @@ from requests.utils import select_proxy
 from urllib3.exceptions import ClosedPoolError, HTTPError
 
 from sleepwalker.connection import _forks
+from sleepwalker.exceptions import UnguardedError
 
 from . import _logs
 from ._socket_pools import PlainPool, Pool, TLSPool
 from ._sockets import tell_cuts
 from ._watch import here
 
+if TYPE_CHECKING:
+    from sleepwalker.connection._guard import AddressGuard
+
 POOL_SIZE = 64
 """How many idle sockets a connection keeps for one host, unless its limit is higher."""
 MALFORMED = "the URL of the proxy is malformed"
 """What is said of one that `requests` trips over."""
+BY_PROXY = (
+    "a proxy would connect in our place, where to the address guard can't know; leave the host out "
+    "of it (NO_PROXY, session.proxies, session.trust_env = False) or connect without a guard"
+)
+BY_ADAPTER = (
+    "an adapter that is mounted on the session would connect in our place, where to the address "
+    "guard can't know; mount none, or connect without a guard"
+)
 
 
 class Pools(weakref.WeakSet[Pool]):
@@ -37,9 +49,15 @@ class Adapter(HTTPAdapter):
     """A `requests` adapter over our sockets.
 
     :param ssl_context: decides all of TLS when it is given: `verify` and `cert` don't count then
+    :param guard: decides where to it connects
     """
 
-    def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
+    __attrs__ = [*HTTPAdapter.__attrs__, "guard"]  # noqa: RUF012 - as in requests
+
+    def __init__(
+        self, ssl_context: ssl.SSLContext | None = None, guard: AddressGuard | None = None
+    ) -> None:
+        self.guard = guard
         self._ssl_context = ssl_context
         self._plain: Adapter | None = None
         self._pools = Pools()
@@ -65,11 +83,13 @@ class Adapter(HTTPAdapter):
 
     def _equip(self, manager: Any) -> None:
         """Have a pool manager make our pools, and list them."""
-        pools = self._pools
+        pools, guard = self._pools, self.guard
 
         def made(cls: type) -> Any:
             def make(*args: Any, **kwargs: Any) -> Any:
                 pool = cls(*args, **kwargs)
+                if guard is not None:
+                    pool.conn_kw["guard"] = guard
                 pools.add(pool)
                 pool.keep_idle(pools.size)
                 return pool
@@ -129,6 +149,8 @@ class Adapter(HTTPAdapter):
         proxies: Any = None,
     ) -> requests.Response:
         watch = here.watch
+        if self.guard is not None and select_proxy(request.url or "", proxies):
+            raise UnguardedError(BY_PROXY)
         if watch is not None:
             timeout = watch.before_exchange(request, timeout)
         while True:
@@ -183,7 +205,7 @@ class Adapter(HTTPAdapter):
         if self._ssl_context is None:
             return self
         if self._plain is None:
-            self._plain = Adapter(_trust_of(self._ssl_context))
+            self._plain = Adapter(_trust_of(self._ssl_context), self.guard)
             self._plain.keep_idle(self._pools.size)
         return self._plain
 

@@ -41,14 +41,17 @@ class Address(NamedTuple):
     port: int
 
 
-def addresses(name: str, port: int, seconds: float) -> Sequence[Address]:
+def addresses(
+    name: str, port: int, seconds: float, *, always: bool = False
+) -> Sequence[Address]:
     """Where to connect to for a host, in the order in which to try.
 
     :param name: the host as it stands in the URL, or the proxy's
     :param seconds: how long it may take
+    :param always: whether also what looks like an address is resolved, and nothing left to urllib3
     :raises OSError: (`socket.gaierror`) when it can't be resolved; (`TimeoutError`) not in time
     """
-    if _is_left_to_urllib3(name):
+    if not always and _is_left_to_urllib3(name):
         return [Address(name, port)]
     found = _Lookup(name, port).result(seconds)
     # Each once, in the operating system's order.

@@ -11,8 +11,9 @@ from requests.cookies import RequestsCookieJar
 
 from sleepwalker import auth as _auth
 from sleepwalker.connection import _forks
+from sleepwalker.exceptions import UnguardedError
 
-from ._adapter import Adapter
+from ._adapter import BY_ADAPTER, Adapter
 from ._between import behind_layers
 from ._watch import here
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from requests.adapters import BaseAdapter
+
+    from sleepwalker.connection._guard import AddressGuard
 
 
 class Jar(RequestsCookieJar):
@@ -72,14 +75,19 @@ class Session(requests.Session):
     never redirected in here, because other rules hold for what may cross origins.
     """
 
-    __attrs__ = [*requests.Session.__attrs__, "allow_plaintext"]  # noqa: RUF012 - as in requests
+    __attrs__ = [*requests.Session.__attrs__, "allow_plaintext", "guard"]  # noqa: RUF012 - as in requests
 
     def __init__(
-        self, ssl_context: ssl.SSLContext | None = None, *, allow_plaintext: bool = False
+        self,
+        ssl_context: ssl.SSLContext | None = None,
+        *,
+        allow_plaintext: bool = False,
+        guard: AddressGuard | None = None,
     ) -> None:
         super().__init__()
         self.cookies = Jar()
-        adapter = Adapter(ssl_context)
+        self.guard = guard
+        adapter = Adapter(ssl_context, guard)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
         self.allow_plaintext = allow_plaintext
@@ -104,7 +112,10 @@ class Session(requests.Session):
             here.watch = watch
 
     def get_adapter(self, url: str) -> BaseAdapter:
-        return behind_layers(super().get_adapter(url))
+        adapter = super().get_adapter(url)
+        if self.guard is not None and getattr(adapter, "guard", None) is not self.guard:
+            raise UnguardedError(BY_ADAPTER)
+        return behind_layers(adapter)
 
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
@@ -136,7 +147,7 @@ class Session(requests.Session):
         """
         guest = Session.__new__(Session)
         requests.Session.__init__(guest)
-        guest.allow_plaintext = self.allow_plaintext
+        guest.allow_plaintext, guest.guard = self.allow_plaintext, self.guard
         guest.adapters.clear()
         for prefix, adapter in self.adapters.items():
             without_context = getattr(adapter, "without_context", None)

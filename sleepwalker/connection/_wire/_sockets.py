@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import random
 import socket
@@ -18,6 +19,7 @@ from urllib3.util import SKIP_HEADER
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs, resolve_ssl_version
 
 from sleepwalker.connection import _forks
+from sleepwalker.exceptions import UnguardedError
 from sleepwalker.resilience.clock import SYSTEM
 
 from ._answer import Answer
@@ -29,6 +31,7 @@ from ._writing import GONE, Writer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sleepwalker.connection._guard import AddressGuard
     from sleepwalker.observability.open_connections import OpenConnection
 
     from ._watch import Pace, Watch
@@ -39,12 +42,19 @@ AGE = 300.0
 """Seconds that a socket is used, give or take `AGE_JITTER`."""
 AGE_JITTER = 0.1
 """So that sockets opened together are not all renewed together."""
+LONGEST = 60.0
+"""Seconds for connecting under a guard where whoever uses the session past the connection set
+none."""
 ROOM = 16 * 1024
 """Bytes of a request for which there is room in any system's buffers."""
 _SILENT_CUTS = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
 """OpenSSL's option that a missing good-bye is none; older versions than 3 don't have it."""
 REPLACED = ("Accept-Encoding", "User-Agent")
 """The headers that lower layers put there when the request has none."""
+
+
+def _address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(text.partition("%")[0])
 
 
 class _Socket:
@@ -66,15 +76,20 @@ class _Socket:
     _opened = 0.0
     _used = 0.0
     _lifetime = AGE
+    _guarded_by: AddressGuard | None = None
+    """What decides where to it may connect; `None`: anywhere."""
     open: OpenConnection | None = None
     """How the metrics see it, as long as it is open."""
 
-    def __init__(self, host: str, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, host: str, *args: Any, guard: AddressGuard | None = None, **kwargs: Any
+    ) -> None:
         # As given: urllib3 shows it without the dot at the end by which a resolver knows that it
         # is complete.
         self._place = Address(host.strip("[]"), 0)
         super().__init__(host, *args, **kwargs)  # type: ignore[call-arg]
         self._place = self._place._replace(port=self.port)
+        self._guarded_by = guard
 
     if TYPE_CHECKING:
         sock: Any
@@ -89,21 +104,30 @@ class _Socket:
         @sock.setter
         def sock(self, sock: Any) -> None:
             self._sock = sock
-            if sock is not None and self._connecting and self._watch is not None:
-                # TCP stands: from here on names count, that of the certificate for one, and what
-                # is left for a CONNECT and the handshake.
-                self.host, self.port = self._place
+            if sock is None or not self._connecting:
+                return
+            if self._guarded_by is not None:
+                self._refuse_elsewhere(sock)
+            # TCP stands: from here on names count, that of the certificate for one, and what is
+            # left for a CONNECT and the handshake.
+            self.host, self.port = self._place
+            if self._watch is not None:
+                self._watch.uses(sock)
                 sock.settimeout(max(self._watch.pace.to_connect(), LEAST))
 
     def connect(self) -> None:
         watch = self._watch = here.watch
         self._connecting = True
         try:
-            if watch is None:
-                super().connect()  # type: ignore[misc]
-            else:
+            if watch is not None:
                 watch.pace.begin_connecting()
-                self._connect_in_time(watch.pace)
+                self._connect_in_time(watch.pace.to_connect)
+            elif self._guarded_by is not None:
+                patience = self.timeout if isinstance(self.timeout, int | float) else LONGEST
+                until = SYSTEM.monotonic() + patience
+                self._connect_in_time(lambda: until - SYSTEM.monotonic())
+            else:
+                super().connect()  # type: ignore[misc]
         finally:
             self._connecting = False
         _sockets.add(self.sock)
@@ -112,12 +136,15 @@ class _Socket:
         # Not for secrecy: spreads the renewals.
         self._lifetime = AGE * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)  # noqa: S311 - no secret is made of it
 
-    def _connect_in_time(self, pace: Pace) -> None:
-        """Connect to the first of the host's addresses that takes it."""
+    def _connect_in_time(self, left: Callable[[], float]) -> None:
+        """Connect to the first of the host's addresses that takes it.
+
+        :param left: the seconds that are left for it
+        """
         timeout = self.timeout
-        found = self._addresses(pace)
+        found = self._addresses(left)
         for count, address in zip(range(len(found), 0, -1), found, strict=True):
-            seconds = pace.to_connect()
+            seconds = left()
             if seconds <= 0:
                 raise ConnectTimeoutError(self, TIMED_OUT)
             try:
@@ -134,16 +161,36 @@ class _Socket:
                 self.host, self.port = self._place
                 self.timeout = timeout
 
-    def _addresses(self, pace: Pace) -> Sequence[Address]:
+    def _addresses(self, left: Callable[[], float]) -> Sequence[Address]:
         name, port = self._place
+        guard = self._guarded_by
         try:
-            return addresses(name, port, pace.to_connect())
+            found = addresses(name, port, left(), always=guard is not None)
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
         except TimeoutError as error:
             raise ConnectTimeoutError(self, str(error)) from error
         except OSError as error:
             raise NewConnectionError(self, str(error)) from error  # type: ignore[arg-type]
+        if guard is not None:
+            for address in found:
+                guard.check(address.host, name)
+        return found
+
+    def _refuse_elsewhere(self, sock: Any) -> None:
+        """Refuse a socket that leads to another address than the one that was checked."""
+        try:
+            peer = _address_of(sock.getpeername()[0])
+        except (OSError, AttributeError, IndexError, ValueError):
+            peer = None
+        if peer is None or peer != _address_of(self.host):
+            sock.close()
+            self._sock = None
+            msg = (
+                "the address guard chose an address, and what connects in urllib3's place "
+                "connected to another"
+            )
+            raise UnguardedError(msg)
 
     def close(self) -> None:
         # First this: whatever comes in between, it is closed once.
@@ -157,7 +204,10 @@ class _Socket:
     def request(
         self, method: str, url: str, body: Any = None, headers: Any = None, **kw: Any
     ) -> None:
-        self._watch, self._writer, self._sends, self._begun = here.watch, None, 0, True
+        watch = self._watch = here.watch
+        self._writer, self._sends, self._begun = None, 0, True
+        if watch is not None and self.sock is not None:
+            watch.uses(self.sock)
         # A default that the caller took away is not replaced by one of urllib3's own.
         present = {name.lower() for name in headers or ()}
         skipped = {name: SKIP_HEADER for name in REPLACED if name.lower() not in present}

@@ -82,6 +82,9 @@ class Watch(Protocol):
     def after_exchange(self, response: requests.Response) -> None:
         """The headers of an answer are here."""
 
+    def uses(self, sock: Any) -> None:
+        """The exchange under way goes through this socket: shutting it ends the waiting."""
+
     def opened(self) -> OpenConnection | None:
         """A connection was opened for the request; whoever has it tells what becomes of it."""
 
