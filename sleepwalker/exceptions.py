@@ -50,7 +50,7 @@ The tree (in brackets: the foreign exceptions that a member also is)::
     │   ├── ClientHTTPError           4xx: HTTPBadRequest, HTTPNotFound, ...
     │   └── ServerHTTPError           5xx: HTTPBadGateway, ...
     ├── LinkError                     a link is not there, or is not followed
-    │   ├── RelationError             no link, or several, under a relation [LookupError]
+    │   ├── RelationError             no link, or several, under a relation [KeyError]
     │   ├── TemplateError             a URI template that can't be expanded [ValueError]
     │   ├── FormError                 fields that a link's form doesn't take [ValueError]
     │   ├── LinkFormatError           links that can't be understood         [ValueError]
@@ -592,7 +592,7 @@ class LinkError(SleepwalkerException):
     error_type = "link"
 
 
-class RelationError(LinkError, LookupError):
+class RelationError(LinkError, KeyError):
     """No link has the relation that was asked for, or several have; the message names those there.
 
     :ivar relations: the relations that there are

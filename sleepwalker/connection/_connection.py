@@ -426,6 +426,32 @@ class Connection:
         )
         return Call(self, method, uri, arguments, options).run(self._decoded)
 
+    def _fetched(
+        self,
+        method: str,
+        uri: str,
+        arguments: dict[str, Any],
+        options: Options,
+        is_json: Callable[[requests.Response], bool],
+    ) -> tuple[requests.Response, Any, DecodeError | None]:
+        """Send a request; the response, and the JSON in it or the error that it is none.
+
+        :param is_json: whether a response is said to be JSON
+        """
+
+        def decoded(call: Call, response: requests.Response) -> Any:
+            if not is_json(response):
+                return response, None, None
+            try:
+                return response, self._decoded(call, response), None
+            except DecodeError as error:
+                return response, None, error
+
+        made: tuple[requests.Response, Any, DecodeError | None] = Call(
+            self, method, uri, arguments, options
+        ).run(decoded)
+        return made
+
     def _defaults(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Default headers, without those that are common to all requests by the user's will."""
         common = self.session.headers

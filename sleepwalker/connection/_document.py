@@ -5,7 +5,7 @@ No pickle or redacted stand-in of a response has it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import requests
 
@@ -16,6 +16,13 @@ _SPAN = "sleepwalker_span"
 """The name of the attribute."""
 
 
+class Found(NamedTuple):
+    """Where a link was found, when the document itself is not at hand any more."""
+
+    url: str
+    span: SpanContext | None
+
+
 def note_document(response: requests.Response, span: SpanContext | None) -> None:
     """Let a response know the context of the span that it came from, for links to it."""
     if span is not None:
@@ -23,5 +30,7 @@ def note_document(response: requests.Response, span: SpanContext | None) -> None
 
 
 def span_of(source: object) -> SpanContext | None:
-    """The context of the span that a response came from, or `None`."""
+    """The context of the span that a document came from, or `None`."""
+    if isinstance(source, Found):
+        return source.span
     return vars(source).get(_SPAN) if isinstance(source, requests.Response) else None

@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import requests
 
@@ -18,21 +18,32 @@ from sleepwalker.observability import events, names
 
 from . import _urls
 from ._call import outcome_of
-from ._document import span_of
+from ._document import Found, span_of
 from ._pools import Naming, PoolKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from sleepwalker.observability.redaction import Redaction
     from sleepwalker.observability.telemetry import Telemetry
 
     from ._manager import ConnectionManager
 
 
+class Destination(NamedTuple):
+    """Where a link leads, and as whom we go there."""
+
+    origin: _urls.Origin
+    host: Any
+    """As `ConnectionManager.find` takes it."""
+    auth: Any
+
+
 class Following:
     """The following of one link.
 
-    :raises URLError: when the source or the target is no URL to be followed
+    :param decide: says where it leads, within the span: if it refuses, that is told as well
+    :raises URLError: when the source is no URL
     :raises ConfigurationError: for a relation or source that is none
     """
 
@@ -41,52 +52,44 @@ class Following:
         manager: ConnectionManager,
         telemetry: Telemetry,
         relation: object,
-        target: object,
+        decide: Callable[[], Destination],
         *,
         source: object,
-        host: Any,
-        auth: Any,
     ) -> None:
         if not isinstance(relation, str) or not relation:
             msg = "relation must be a text that says what the link leads to, such as 'author'"
             raise ConfigurationError(msg)
         self._manager, self._telemetry = manager, telemetry
         self._relation = telemetry.redaction.text(relation)
-        self._source = self._origin("source", _url_of(source))
-        self._target = self._origin("target", target)
-        self._host = str(self._target) if host is None else host
-        self._auth = auth
+        self._source = origin_of("source", _url_of(source), telemetry.redaction)
+        self._decide = decide
         self._document = span_of(source)
         self._clock = manager._clock
-
-    def _origin(self, what: str, url: object) -> _urls.Origin:
-        if not _urls.is_url_like(url):
-            msg = f"{what} must be an absolute http or https URL"
-            raise URLError(msg)
-        return _urls.parse_origin(str(url), self._telemetry.redaction)[0]
 
     @contextmanager
     def run(self) -> Iterator[Any]:
         """Give the connection; what is done with it is part of the following."""
         telemetry, tracing = self._telemetry, self._telemetry.tracing
-        cross_host = self._source != self._target
+        cross_host = False
         started = self._clock.monotonic()
-        naming = Naming(telemetry, PoolKey(self._host, self._auth, telemetry.redaction))
+        # As long as nobody knows where it leads, it is the source's.
+        naming = Naming(telemetry, PoolKey(str(self._source), None, telemetry.redaction))
+        told: dict[str, Any] = {}
         span = token = None
         outcome, error_type = "cancelled", "other"
         try:
             span = tracing.start(
                 names.SPAN_FOLLOW,
-                {
-                    names.ATTR_RELATION: self._relation,
-                    names.ATTR_SOURCE_HOST: str(self._source),
-                    names.ATTR_TARGET_HOST: str(self._target),
-                    names.ATTR_CROSS_HOST: cross_host,
-                },
+                {names.ATTR_RELATION: self._relation, names.ATTR_SOURCE_HOST: str(self._source)},
                 links=() if self._document is None else (self._document,),
             )
             token = tracing.enter(span)
-            conn = self._manager.find(self._host, self._auth)
+            target = self._decide()
+            cross_host = self._source != target.origin
+            naming = Naming(telemetry, PoolKey(target.host, target.auth, telemetry.redaction))
+            told[names.ATTR_TARGET_HOST] = str(target.origin)
+            told[names.ATTR_CROSS_HOST] = cross_host
+            conn = self._manager.find(target.host, target.auth)
             naming.settle(conn)
             yield conn
             outcome, error_type = "success", "none"
@@ -110,8 +113,19 @@ class Following:
                 tracing.leave(token)
                 if span is not None:
                     failed = None if outcome == "success" else error_type
-                    tracing.end(span, {names.ATTR_OUTCOME: outcome}, error=failed)
+                    tracing.end(span, {**told, names.ATTR_OUTCOME: outcome}, error=failed)
+
+
+def origin_of(what: str, url: object, redaction: Redaction) -> _urls.Origin:
+    """The origin of one end of a link.
+
+    :raises URLError: when it is no absolute http or https URL
+    """
+    if not _urls.is_url_like(url):
+        msg = f"{what} must be an absolute http or https URL"
+        raise URLError(msg)
+    return _urls.parse_origin(str(url), redaction)[0]
 
 
 def _url_of(source: object) -> object:
-    return source.url if isinstance(source, requests.Response) else source
+    return source.url if isinstance(source, requests.Response | Found) else source

@@ -49,7 +49,7 @@ from ._connection import (
     checked_random,
     is_ours,
 )
-from ._following import Following
+from ._following import Destination, Following, origin_of
 from ._pools import Entry, Hashed, Naming, PoolKey, Pools, View
 from ._timeouts import deadline_error
 
@@ -326,9 +326,15 @@ class ConnectionManager:
         :raises ConfigurationError: for a relation or source that is none
         :raises SleepwalkerException: as `find`, on entering the block
         """
-        return Following(
-            self, self._telemetry, relation, target, source=source, host=host, auth=auth
-        ).run()
+        origin = origin_of("target", target, self._telemetry.redaction)
+        there = Destination(origin, str(origin) if host is None else host, auth)
+        return self._follow(relation, lambda: there, source)
+
+    def _follow(
+        self, relation: str, decide: Callable[[], Destination], source: object
+    ) -> AbstractContextManager[Any]:
+        """As `following`, where it leads being decided within it."""
+        return Following(self, self._telemetry, relation, decide, source=source).run()
 
     def _hit(self, entry: Entry, *, told: bool = False) -> Any:
         """A find that found.

@@ -1,0 +1,30 @@
+"""Services, their resources, and the links between them, on the same host or across hosts.
+
+`ServiceManager` holds a `ConnectionManager` and gives `Service`s; a service gives `Resource`s; a
+resource's links lead to the next one, wherever it lives.
+"""
+
+from ._format import Document, LinkFormat, MediaType
+from ._link import Field, Link, Links
+from ._manager import ServiceManager
+from ._resource import Resource
+from ._service import Service
+from ._traversal import Progress, Traversal, Visit
+from .formats import DEFAULT_FORMATS, LinkHeader
+
+__all__ = [
+    "DEFAULT_FORMATS",
+    "Document",
+    "Field",
+    "Link",
+    "LinkFormat",
+    "LinkHeader",
+    "Links",
+    "MediaType",
+    "Progress",
+    "Resource",
+    "Service",
+    "ServiceManager",
+    "Traversal",
+    "Visit",
+]

@@ -1,0 +1,102 @@
+"""What a format of links is: how the links of a document are read.
+
+Rules:
+
+1. A format reads a document and says which links it has; it sends nothing and follows nothing.
+2. What a document should not be like, but is, costs the links concerned and no others; what can't
+   be read at all is a `LinkFormatError`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+from requests.structures import CaseInsensitiveDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ._link import Link
+
+
+class MediaType(NamedTuple):
+    """A media type with its parameters, names in lower case."""
+
+    name: str
+    parameters: Mapping[str, str]
+
+    @classmethod
+    def of(cls, text: str | None) -> MediaType:
+        """Understand a `Content-Type`; of none, or one that can't be understood, the name is empty."""
+        message = Message()
+        message["Content-Type"] = (text or "").replace("\r", " ").replace("\n", " ")
+        found = message.get_params() or [("", "")]
+        name = found[0][0].strip().lower() if "/" in (text or "") else ""
+        return cls(name, {key.lower(): value for key, value in found[1:]})
+
+    @property
+    def is_json(self) -> bool:
+        """Whether it says that the body is JSON."""
+        return self.name == "application/json" or self.name.endswith("+json")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that may have links.
+
+    :ivar url: where it was found, absolute: what its links are resolved against
+    :ivar media_type: what it says it is
+    :ivar headers: of the answer with it
+    :ivar data: what its JSON says; `None` where it has none
+    :ivar link_headers: the values of its `Link` headers, one for each header
+    """
+
+    url: str
+    media_type: MediaType = MediaType("", {})
+    headers: Mapping[str, str] = field(default_factory=CaseInsensitiveDict)
+    data: Any = None
+    link_headers: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class LinkFormat(Protocol):
+    """Reads the links of one kind of document. Sub-class it, or have the same methods.
+
+    ::
+
+        class Feed(LinkFormat):
+            def recognizes(self, document):
+                return document.media_type.name == "application/vnd.example.feed+json"
+
+            def links(self, document):
+                for url in document.data["see"]:
+                    yield Link(rel="related", href=url, base=document.url)
+
+        services = ServiceManager(connections, formats=[Feed(), *DEFAULT_FORMATS])
+    """
+
+    def recognizes(self, document: Document) -> bool:
+        """Whether a document says of itself that it has links of this format.
+
+        It is not asked where the caller chooses the format.
+        """
+        return False
+
+    @abstractmethod
+    def links(self, document: Document) -> Iterable[Link]:
+        """The links of a document, in its order.
+
+        :raises LinkFormatError: when they can't be understood
+        """
+        raise NotImplementedError
+
+    def items(self, document: Document) -> Iterable[Any] | None:
+        """What a page of a collection has on it; `None`: the format has no word for that."""
+        return None
+
+    def etag(self, document: Document) -> str | None:
+        """The entity tag that stands in the document itself, where the format has one."""
+        return None

@@ -1,0 +1,216 @@
+"""A link, and the links of a document under their relations.
+
+Rules:
+
+1. A link is a value: what a document said, and where it is resolved from. It fetches nothing.
+2. Relations compare as RFC 8288 says: registered ones and extension ones (URIs) alike as text,
+   whatever their case.
+3. Nothing of a target but its origin is shown in a `repr`: its query may hold a key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urldefrag, urljoin
+
+from sleepwalker.exceptions import LinkURLError, RelationError
+from sleepwalker.observability.redaction import DEFAULT as REDACTION
+
+from ._templates import expanded, variables_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
+"""What no URL has; a backslash is a slash to some readers only."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a link's form.
+
+    :ivar name: under which its value is sent
+    :ivar value: what is sent when nothing else is given; `None`: nothing
+    :ivar type: what kind of value it takes, in the format's own words
+    :ivar title: what it is called before people
+    :ivar required: whether it must be given
+    """
+
+    name: str
+    value: Any = None
+    type: str = "text"
+    title: str | None = None
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Link:
+    """A link from a document to another resource.
+
+    :ivar rel: its relation type, as the document writes it
+    :ivar href: the URI reference, or the URI template when `templated`
+    :ivar base: the absolute URL that `href` is resolved against
+    :ivar context: the absolute URL of what the link is about, if that isn't the document (RFC 8288
+        ``anchor``)
+    :ivar templated: whether `href` is a URI template (RFC 6570)
+    :ivar variables: what the document itself puts into the template
+    :ivar method: the HTTP method it is followed with
+    :ivar name: what tells it from others of its relation (HAL), or an action's name (Siren)
+    :ivar title: what it is called before people
+    :ivar type: the media type that its target is said to have
+    :ivar fields: of its form, where it has one
+    :ivar sends: the media type that its form is sent as; `None`: it has no form
+    :ivar deprecation: where its end is announced; `None`: it isn't deprecated
+    :ivar attributes: whatever else the format says of it
+    :ivar data: the target's representation, where the document holds it already
+    """
+
+    rel: str
+    href: str
+    base: str
+    context: str | None = None
+    templated: bool = False
+    variables: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    method: str = "GET"
+    name: str | None = None
+    title: str | None = None
+    type: str | None = None
+    fields: tuple[Field, ...] = ()
+    sends: str | None = None
+    deprecation: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    data: Any = None
+
+    @property
+    def wants(self) -> tuple[str, ...]:
+        """The variables that are yet to be put into its template."""
+        if not self.templated:
+            return ()
+        return tuple(name for name in variables_of(self.href) if name not in self.variables)
+
+    def url(self, **variables: Any) -> str:
+        """The absolute URL that it leads to, without a fragment.
+
+        :param variables: for its template; those not given are left out, as RFC 6570 has it
+        :raises TemplateError: for a variable that the template doesn't have
+        :raises LinkURLError: when no absolute URL comes of it
+        """
+        href = self.href
+        if self.templated:
+            href = expanded(self.href, {**self.variables, **variables})
+        elif variables:
+            # An error with the names in it, as for a template without any.
+            expanded("", variables)
+        if _CONTROL.search(href):
+            # `urllib` would leave some of them out, and so read another URL than the next reader.
+            msg = f"the link {self.rel!r} has control characters in it"
+            raise LinkURLError(msg)
+        try:
+            return urldefrag(urljoin(self.base, href.strip(" "))).url
+        except ValueError:
+            msg = f"the link {self.rel!r} leads to what is no URL"
+        raise LinkURLError(msg)
+
+    def __repr__(self) -> str:
+        href = REDACTION.url(self.href.partition("?")[0])
+        more = "" if self.method == "GET" else f" {self.method}"
+        more += "" if self.name is None else f" name={self.name!r}"
+        return f"<Link {self.rel!r}{more} {href}>"
+
+
+def same_relation(one: str, other: str) -> bool:
+    """Whether two relation types are the same (RFC 8288, section 2.1)."""
+    return _folded(one) == _folded(other)
+
+
+def _folded(relation: str) -> str:
+    return relation.strip().casefold()
+
+
+class Links(Mapping[str, "Link | list[Link]"]):
+    """The links of a document by relation: a `Link`, or a list where there are several.
+
+    ::
+
+        resource.links["author"].url()
+        for link in resource.links.all("item"): ...
+
+    :param links: in the document's order
+    :param context: the URL of the document; what says that it is about something else is not
+        among these
+    """
+
+    __slots__ = ("_by_relation", "elsewhere")
+
+    def __init__(self, links: Iterable[Link] = (), *, context: str = "") -> None:
+        self._by_relation: dict[str, list[Link]] = {}
+        elsewhere = []
+        for link in links:
+            if link.context is not None and link.context != context:
+                elsewhere.append(link)
+            else:
+                self._by_relation.setdefault(_folded(link.rel), []).append(link)
+        self.elsewhere: tuple[Link, ...] = tuple(elsewhere)
+        """The links that are about something else than this document (``anchor``)."""
+
+    def all(self, relation: str) -> list[Link]:
+        """The links of a relation: none, one or several."""
+        return list(self._by_relation.get(_folded(relation), ()))
+
+    def one(self, relation: str, *, name: str | None = None) -> Link:
+        """The link of a relation, or the one with that name.
+
+        :raises RelationError: when there is none, naming the relations there are, or several
+        """
+        there = self.all(relation)
+        found = there if name is None else [link for link in there if link.name == name]
+        if len(found) == 1:
+            return found[0]
+        raise self._trouble(relation, name, there, found)
+
+    def _trouble(
+        self, relation: str, name: str | None, there: list[Link], found: list[Link]
+    ) -> RelationError:
+        relations = tuple(self)
+        if found:
+            names = [link.name for link in found if link.name is not None and name is None]
+            how = f"name=, one of {', '.join(map(repr, names))}" if names else "links.all(...)"
+            msg = f"there are {len(found)} links {relation!r}; choose one by {how}"
+        elif there:
+            names = [link.name for link in there if link.name is not None]
+            msg = f"no link {relation!r} is named {name!r}; there are {_listed(names)}"
+        else:
+            msg = f"there is no link {relation!r}; there are {_listed(relations)}"
+        return RelationError(msg, relations=relations)
+
+    def __getitem__(self, relation: str) -> Link | list[Link]:
+        there = self.all(relation)
+        if not there:
+            raise self._trouble(relation, None, there, there)
+        return there[0] if len(there) == 1 else there
+
+    def __contains__(self, relation: object) -> bool:
+        return isinstance(relation, str) and _folded(relation) in self._by_relation
+
+    def __iter__(self) -> Iterator[str]:
+        return (links[0].rel for links in self._by_relation.values())
+
+    def __len__(self) -> int:
+        return len(self._by_relation)
+
+    def flat(self) -> list[Link]:
+        """All links, relation by relation."""
+        return [link for links in self._by_relation.values() for link in links]
+
+    def __repr__(self) -> str:
+        counts = (f"{links[0].rel!r}: {len(links)}" for links in self._by_relation.values())
+        return f"<Links {{{', '.join(counts)}}}>"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names)) or "none"

@@ -1,0 +1,150 @@
+"""A service: a host as somebody, with the resources that it has below a prefix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sleepwalker import auth as _auth
+from sleepwalker.connection import Connection, _urls
+from sleepwalker.exceptions import ConfigurationError
+
+from ._exchange import NO_CONTENT, Content, Settings, exchange, json_content
+from ._resource import Resource, Trail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ._format import LinkFormat
+    from ._manager import ServiceManager
+
+
+class Service:
+    """The resources of one host, as one who we are to it; got from a `ServiceManager`.
+
+    ::
+
+        library = services.service("https://library.example", auth)
+        book = library.get("/books/7")
+
+    :ivar host: as it was given: a URL, maybe with a base path, or a name that the hooks know
+    :ivar auth: who we are to it
+    :ivar prefix: what stands before the path of each of its resources
+    """
+
+    def __init__(self, services: ServiceManager, host: Any, auth: Any, prefix: str) -> None:
+        self.services = services
+        self.host = host
+        self.auth = auth
+        self.prefix = prefix
+
+    @property
+    def conn(self) -> Any:
+        """The connection to it, found or established now."""
+        return self.services.connections.find(self.host, self.auth)
+
+    def get(
+        self,
+        uri: str = "",
+        *,
+        params: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        formats: Iterable[LinkFormat] | None = None,
+        timeout: Any = None,
+        deadline: float | None = None,
+        policy: Any = None,
+        name: str | None = None,
+    ) -> Resource:
+        """Get a resource.
+
+        :param uri: a path, behind the prefix; or an absolute URL of the service's origin
+        :param params: the query, as in `requests`
+        :param headers: of this request, and of those that follow links from the resource on the
+            same origin; to others goes what may cross
+        :param formats: how to read links, here and from here on; `None`: the manager's formats
+        :raises SleepwalkerException: as `Connection.request`; the other arguments are as there
+        """
+        settings = Settings(timeout, deadline, policy, name=name)
+        return self._request(
+            "GET", uri, params=params, headers=headers, formats=formats, settings=settings
+        )
+
+    def request(
+        self,
+        method: str,
+        uri: str = "",
+        *,
+        json: Any = None,
+        params: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        formats: Iterable[LinkFormat] | None = None,
+        timeout: Any = None,
+        deadline: float | None = None,
+        policy: Any = None,
+        idempotency_key: str | bool | None = None,
+        idempotent: bool | None = None,
+        name: str | None = None,
+    ) -> Resource:
+        """Send a request; what came of it is a resource.
+
+        :param json: what is sent, as JSON; `None`: no body
+        :raises SleepwalkerException: as `Connection.request`; the other arguments are as in `get`
+        """
+        content = NO_CONTENT if json is None else json_content(json)
+        settings = Settings(timeout, deadline, policy, idempotency_key, idempotent, name)
+        return self._request(
+            method,
+            uri,
+            params=params,
+            content=content,
+            headers=headers,
+            formats=formats,
+            settings=settings,
+        )
+
+    def _request(
+        self,
+        method: str,
+        uri: str,
+        *,
+        settings: Settings,
+        params: Any = None,
+        content: Content = NO_CONTENT,
+        headers: Mapping[str, Any] | None = None,
+        formats: Iterable[LinkFormat] | None = None,
+    ) -> Resource:
+        chosen = self.services.checked_formats(formats)
+        conn = self.conn
+        answer = exchange(
+            conn,
+            method,
+            self.url(uri),
+            params=params,
+            content=content,
+            headers=headers,
+            settings=settings,
+            guarded=self.services.guard is not None,
+        )
+        return Resource(self, answer, Trail(headers=dict(headers or {}), formats=chosen))
+
+    def url(self, uri: str) -> str:
+        """The URI as the connection takes it: behind the prefix, unless it is absolute."""
+        if not isinstance(uri, str):
+            msg = f"a URI must be text, not {type(uri).__name__}"
+            raise ConfigurationError(msg)
+        if not self.prefix or _urls.is_url_like(uri):
+            return uri
+        if not uri or uri[0] in "?#":
+            return f"{self.prefix}{uri}"
+        return f"{self.prefix}/{uri.removeprefix('/')}"
+
+    def origin(self) -> _urls.Origin | None:
+        """The origin that it is at; `None` when only its connection knows, and doesn't say."""
+        if _urls.is_url_like(self.host):
+            return _urls.parse_base(self.host).origin
+        conn = self.conn
+        return conn._base.origin if isinstance(conn, Connection) else None
+
+    def __repr__(self) -> str:
+        shown = self.services.shown(self.host)
+        prefix = f"{self.prefix}" if self.prefix else ""
+        return f"<Service {shown}{prefix} auth={_auth.label(self.auth)}>"
