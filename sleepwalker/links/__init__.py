@@ -4,7 +4,7 @@
 resource's links lead to the next one, wherever it lives.
 """
 
-from ._format import Document, LinkFormat, MediaType
+from ._format import Document, Embedded, LinkFormat, MediaType
 from ._link import Field, Link, Links
 from ._manager import ServiceManager
 from ._resource import Resource
@@ -15,6 +15,7 @@ from .formats import DEFAULT_FORMATS, LinkHeader
 __all__ = [
     "DEFAULT_FORMATS",
     "Document",
+    "Embedded",
     "Field",
     "Link",
     "LinkFormat",

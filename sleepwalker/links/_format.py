@@ -61,6 +61,14 @@ class Document:
     link_headers: tuple[str, ...] = ()
 
 
+class Embedded(NamedTuple):
+    """The representation of another resource within a document."""
+
+    url: str | None
+    """Where it says that it is; `None`: nowhere."""
+    data: Any
+
+
 @runtime_checkable
 class LinkFormat(Protocol):
     """Reads the links of one kind of document. Sub-class it, or have the same methods.
@@ -96,6 +104,10 @@ class LinkFormat(Protocol):
     def items(self, document: Document) -> Iterable[Any] | None:
         """What a page of a collection has on it; `None`: the format has no word for that."""
         return None
+
+    def embedded(self, document: Document) -> Mapping[str, list[Embedded]]:
+        """The representations of other resources that stand in the document, by relation."""
+        return {}
 
     def etag(self, document: Document) -> str | None:
         """The entity tag that stands in the document itself, where the format has one."""

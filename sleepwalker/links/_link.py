@@ -53,6 +53,7 @@ class Link:
     """A link from a document to another resource.
 
     :ivar rel: its relation type, as the document writes it
+    :ivar also: other spellings of the relation, under which it is found too (a CURIE written out)
     :ivar href: the URI reference, or the URI template when `templated`
     :ivar base: the absolute URL that `href` is resolved against
     :ivar context: the absolute URL of what the link is about, if that isn't the document (RFC 8288
@@ -73,6 +74,7 @@ class Link:
     rel: str
     href: str
     base: str
+    also: tuple[str, ...] = ()
     context: str | None = None
     templated: bool = False
     variables: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
@@ -145,22 +147,31 @@ class Links(Mapping[str, "Link | list[Link]"]):
         among these
     """
 
-    __slots__ = ("_by_relation", "elsewhere")
+    __slots__ = ("_by_relation", "_spellings", "elsewhere")
 
     def __init__(self, links: Iterable[Link] = (), *, context: str = "") -> None:
         self._by_relation: dict[str, list[Link]] = {}
+        self._spellings: dict[str, str] = {}
         elsewhere = []
         for link in links:
             if link.context is not None and link.context != context:
                 elsewhere.append(link)
             else:
-                self._by_relation.setdefault(_folded(link.rel), []).append(link)
+                relation = _folded(link.rel)
+                relation = self._spellings.get(relation, relation)
+                self._by_relation.setdefault(relation, []).append(link)
+                for spelling in link.also:
+                    self._spellings.setdefault(_folded(spelling), relation)
         self.elsewhere: tuple[Link, ...] = tuple(elsewhere)
         """The links that are about something else than this document (``anchor``)."""
 
     def all(self, relation: str) -> list[Link]:
         """The links of a relation: none, one or several."""
-        return list(self._by_relation.get(_folded(relation), ()))
+        return list(self._by_relation.get(self._known(relation), ()))
+
+    def _known(self, relation: str) -> str:
+        relation = _folded(relation)
+        return relation if relation in self._by_relation else self._spellings.get(relation, relation)
 
     def one(self, relation: str, *, name: str | None = None) -> Link:
         """The link of a relation, or the one with that name.
@@ -195,7 +206,7 @@ class Links(Mapping[str, "Link | list[Link]"]):
         return there[0] if len(there) == 1 else there
 
     def __contains__(self, relation: object) -> bool:
-        return isinstance(relation, str) and _folded(relation) in self._by_relation
+        return isinstance(relation, str) and self._known(relation) in self._by_relation
 
     def __iter__(self) -> Iterator[str]:
         return (links[0].rel for links in self._by_relation.values())

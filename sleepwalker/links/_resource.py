@@ -19,9 +19,9 @@ from sleepwalker.connection._following import Destination
 from sleepwalker.exceptions import FormError, TooManyHopsError
 
 from ._exchange import DEFAULT, NO_CONTENT, Answer, Content, Settings, exchange, json_content
-from ._format import Document, MediaType
+from ._format import Document, Embedded, MediaType
 from ._forms import filled
-from ._link import NOTHING, Link, Links
+from ._link import NOTHING, Link, Links, same_relation
 from ._pages import items, pages
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class Resource:
         self._data, self._trouble = answer.data, answer.trouble
         self._trail = trail
         self._links: Links | None = None
+        self._media_type = MediaType("", {})
+        """Of the document that it stands in, if it was not got by itself."""
 
     # --- what it is --------------------------------------------------------------------------
 
@@ -153,10 +155,29 @@ class Resource:
         """
         return pages(self, rel, max_pages)
 
+    def embedded(self, rel: str) -> list[Resource]:
+        """The resources under a relation whose representations stand in this one; none is got.
+
+        What stands there may be a part of what following the relation would give.
+        """
+        document = self._document()
+        made = []
+        for form in self._formats(document):
+            for relation, those in form.embedded(document).items():
+                if same_relation(relation, rel):
+                    made += [self._within(form, document, each) for each in those]
+        return made
+
+    def _within(self, form: LinkFormat, document: Document, each: Embedded) -> Resource:
+        answer = Answer(each.url or self.url, None, each.data)
+        made = Resource(self.service, answer, self._trail._replace(formats=(form,)))
+        made._media_type = document.media_type
+        return made
+
     def _document(self) -> Document:
         response = self.response
         if response is None:
-            return Document(self.url, data=self.data)
+            return Document(self.url, self._media_type, data=self.data)
         raw = getattr(response.raw, "headers", None)
         several = raw.getlist("Link") if hasattr(raw, "getlist") else None
         if not several and (one := response.headers.get("Link")):
