@@ -1,0 +1,40 @@
+"""What the formats have in common: reading JSON that may not be as it should."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def members(data: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """The members of an object that is a member of another; none, if there is no such thing."""
+    inner = data.get(name) if isinstance(data, Mapping) else None
+    if isinstance(inner, Mapping):
+        yield from inner.items()
+
+
+def several(value: Any) -> list[Any]:
+    """An array's values, or the value that stands in an array's place; nothing for null."""
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
+
+
+def text(value: Any, name: str) -> str | None:
+    """A member of an object that is to be text; `None` where it isn't."""
+    found = value.get(name) if isinstance(value, Mapping) else None
+    return found if isinstance(found, str) else None
+
+
+def resolved(base: str, href: str | None) -> str | None:
+    """The absolute URL of a reference; `None` where none comes of it."""
+    if href is None:
+        return None
+    try:
+        return urljoin(base, href)
+    except ValueError:
+        return None
