@@ -42,11 +42,13 @@ HOUSE = (
 that nobody inside may import from it."""
 
 IMPORT_NAMES = {
+    "jsonpointer": "jsonpointer",
     "opentelemetry-api": "opentelemetry",
     "prometheus-client": "prometheus_client",
     "requests": "requests",
     "structlog": "structlog",
     "tenacity": "tenacity",
+    "uritemplate": "uritemplate",
     "urllib3": "urllib3",
 }
 """What each core dependency is called in an ``import``."""

@@ -141,9 +141,7 @@ class Crossing:
         )
         raise TemplateHostError(msg)
 
-    def headers(
-        self, headers: Mapping[str, Any], *, same_origin: bool
-    ) -> CaseInsensitiveDict[Any]:
+    def headers(self, headers: Mapping[str, Any], *, same_origin: bool) -> CaseInsensitiveDict[Any]:
         """What of the caller's own headers goes along."""
         return CaseInsensitiveDict(
             {

@@ -94,7 +94,15 @@ def exchange(
     :raises SleepwalkerException: as `Connection.request`
     """
     if not isinstance(conn, Connection):
-        return _through_others(conn, method, url, params, content, headers, guarded=guarded)
+        return _through_others(
+            conn,
+            method,
+            url,
+            params=params,
+            content=content,
+            headers=headers,
+            guarded=guarded,
+        )
     if guarded and conn.guard is None:
         raise _unguarded()
     defaults = {"Accept": ACCEPT}
@@ -128,10 +136,10 @@ def _through_others(
     conn: Any,
     method: str,
     url: str,
+    *,
     params: Any,
     content: Content,
     headers: Mapping[str, Any] | None,
-    *,
     guarded: bool,
 ) -> Answer:
     if guarded:
@@ -145,9 +153,7 @@ def _through_others(
             )
             raise ConfigurationError(msg)
         body = _json.decode(content.data)
-    data = conn.json_request(
-        method, url, body, params, None if headers is None else dict(headers)
-    )
+    data = conn.json_request(method, url, body, params, None if headers is None else dict(headers))
     return Answer(url, None, data)
 
 

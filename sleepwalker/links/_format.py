@@ -30,7 +30,7 @@ class MediaType(NamedTuple):
 
     @classmethod
     def of(cls, text: str | None) -> MediaType:
-        """Understand a `Content-Type`; of none, or one that can't be understood, the name is empty."""
+        """Understand a `Content-Type`; the name of one that can't be understood is empty."""
         message = Message()
         message["Content-Type"] = (text or "").replace("\r", " ").replace("\n", " ")
         found = message.get_params() or [("", "")]
@@ -41,6 +41,10 @@ class MediaType(NamedTuple):
     def is_json(self) -> bool:
         """Whether it says that the body is JSON."""
         return self.name == "application/json" or self.name.endswith("+json")
+
+
+NO_MEDIA_TYPE = MediaType("", {})
+"""Of what doesn't say what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Document:
     """
 
     url: str
-    media_type: MediaType = MediaType("", {})
+    media_type: MediaType = NO_MEDIA_TYPE
     headers: Mapping[str, str] = field(default_factory=CaseInsensitiveDict)
     data: Any = None
     link_headers: tuple[str, ...] = ()
@@ -86,7 +90,7 @@ class LinkFormat(Protocol):
         services = ServiceManager(connections, formats=[Feed(), *DEFAULT_FORMATS])
     """
 
-    def recognizes(self, document: Document) -> bool:
+    def recognizes(self, document: Document) -> bool:  # noqa: ARG002 - what there is to say for all formats
         """Whether a document says of itself that it has links of this format.
 
         It is not asked where the caller chooses the format.
@@ -101,14 +105,14 @@ class LinkFormat(Protocol):
         """
         raise NotImplementedError
 
-    def items(self, document: Document) -> Iterable[Any] | None:
+    def items(self, document: Document) -> Iterable[Any] | None:  # noqa: ARG002 - what there is to say for all formats
         """What a page of a collection has on it; `None`: the format has no word for that."""
         return None
 
-    def embedded(self, document: Document) -> Mapping[str, list[Embedded]]:
+    def embedded(self, document: Document) -> Mapping[str, list[Embedded]]:  # noqa: ARG002 - what there is to say for all formats
         """The representations of other resources that stand in the document, by relation."""
         return {}
 
-    def etag(self, document: Document) -> str | None:
+    def etag(self, document: Document) -> str | None:  # noqa: ARG002 - what there is to say for all formats
         """The entity tag that stands in the document itself, where the format has one."""
         return None

@@ -171,7 +171,9 @@ class Links(Mapping[str, "Link | list[Link]"]):
 
     def _known(self, relation: str) -> str:
         relation = _folded(relation)
-        return relation if relation in self._by_relation else self._spellings.get(relation, relation)
+        if relation in self._by_relation:
+            return relation
+        return self._spellings.get(relation, relation)
 
     def one(self, relation: str, *, name: str | None = None) -> Link:
         """The link of a relation, or the one with that name.

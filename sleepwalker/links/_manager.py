@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from sleepwalker import auth as _auth
@@ -14,14 +15,14 @@ from sleepwalker.exceptions import ConfigurationError
 
 from ._crossing import Crossing
 from ._exchange import Settings
+from ._format import LinkFormat
 from ._service import Service
 from ._traversal import bounds, traversal
 from .formats import DEFAULT_FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
-    from ._format import LinkFormat
     from ._link import Link
     from ._resource import Resource
     from ._traversal import Order, Progress, Traversal
@@ -192,9 +193,9 @@ class ServiceManager:
         """
         if formats is None:
             return None
-        made = tuple(formats) if hasattr(formats, "__iter__") else (formats,)
+        made = tuple(formats) if isinstance(formats, Iterable) else (formats,)
         for form in made:
-            if isinstance(form, type) or not hasattr(form, "links"):
+            if isinstance(form, type) or not isinstance(form, LinkFormat):
                 msg = f"formats must be LinkFormat objects, not {form!r}"
                 raise ConfigurationError(msg)
         return made

@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sleepwalker import auth as _auth
@@ -25,7 +25,7 @@ from ._link import NOTHING, Link, Links, same_relation
 from ._pages import items, pages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import requests
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 NOT_MODIFIED = 304
 
 
+NO_SERVICES: Mapping[Origin, Service] = MappingProxyType({})
+
+
 class Trail(NamedTuple):
     """What goes along from one resource to the next."""
 
@@ -45,7 +48,7 @@ class Trail(NamedTuple):
     formats: tuple[LinkFormat, ...] | None = None
     """Chosen by the caller; `None`: the manager's, by what documents say they are."""
     hops: int = 0
-    services: Mapping[Origin, Service] = NOTHING
+    services: Mapping[Origin, Service] = NO_SERVICES
     """Those of other origins on the way."""
 
 
@@ -104,9 +107,7 @@ class Resource:
         links = self._links
         if links is None:
             document = self._document()
-            found = [
-                link for form in self._formats(document) for link in form.links(document)
-            ]
+            found = [link for form in self._formats(document) for link in form.links(document)]
             links = self._links = Links(found, context=document.url)
         return links
 
@@ -178,8 +179,8 @@ class Resource:
         response = self.response
         if response is None:
             return Document(self.url, self._media_type, data=self.data)
-        raw = getattr(response.raw, "headers", None)
-        several = raw.getlist("Link") if hasattr(raw, "getlist") else None
+        raw: Any = getattr(response.raw, "headers", None)
+        several = raw.getlist("Link") if hasattr(raw, "getlist") else []
         if not several and (one := response.headers.get("Link")):
             several = [one]
         return Document(
@@ -187,7 +188,7 @@ class Resource:
             MediaType.of(response.headers.get("Content-Type")),
             response.headers,
             self.data,
-            tuple(several or ()),
+            tuple(several),
         )
 
     def _formats(self, document: Document) -> list[LinkFormat]:
@@ -343,7 +344,7 @@ class Resource:
         :raises HTTPPreconditionFailed: when somebody has changed it
         :raises SleepwalkerException: as `Connection.request`
         """
-        return self._change("PUT", json_content(json), if_match, settings)
+        return self._change("PUT", json_content(json), if_match=if_match, settings=settings)
 
     def patch(
         self,
@@ -357,19 +358,21 @@ class Resource:
 
         :param media_type: what kind of patch it is
         """
-        return self._change("PATCH", json_content(json, media_type), if_match, settings)
+        return self._change(
+            "PATCH", json_content(json, media_type), if_match=if_match, settings=settings
+        )
 
     def delete(self, *, if_match: bool | str = True, **settings: Any) -> Resource:
         """Delete it, if nobody has changed it meanwhile; arguments as `put` has them."""
-        return self._change("DELETE", NO_CONTENT, if_match, settings)
+        return self._change("DELETE", NO_CONTENT, if_match=if_match, settings=settings)
 
     def post(self, json: Any = None, **settings: Any) -> Resource:
         """Send a value to it, to be processed as it sees fit; settings as `put` has them."""
         content = NO_CONTENT if json is None else json_content(json)
-        return self._change("POST", content, False, settings)
+        return self._change("POST", content, if_match=False, settings=settings)
 
     def _change(
-        self, method: str, content: Content, if_match: bool | str, settings: dict[str, Any]
+        self, method: str, content: Content, *, if_match: bool | str, settings: dict[str, Any]
     ) -> Resource:
         condition = {}
         tag = self.etag if if_match is True else if_match
@@ -478,13 +481,9 @@ def followed(
     steps: list[Step] = []
 
     def decide() -> Destination:
-        step = stepped(
-            service, trail, link, found.url, variables, headers=headers, auth=auth
-        )
+        step = stepped(service, trail, link, found.url, variables, headers=headers, auth=auth)
         steps.append(step)
-        return Destination(
-            services.crossing.origin(step.url), step.service.host, step.service.auth
-        )
+        return Destination(services.crossing.origin(step.url), step.service.host, step.service.auth)
 
     with services.connections._follow(link.rel, decide, found) as conn:
         (step,) = steps

@@ -335,9 +335,9 @@ class _Run:
         self._began = True
         self._begun_at = self._clock.monotonic()
         seconds = self._limits.deadline
-        self._deadline = Deadline.after(
-            seconds, self._clock, "traverse(deadline=...)"
-        ).earlier(_deadline.ambient())
+        self._deadline = Deadline.after(seconds, self._clock, "traverse(deadline=...)").earlier(
+            _deadline.ambient()
+        )
         self._span = self._tracing.start(names.SPAN_TRAVERSE, {})
         token = self._tracing.enter(self._span)
         try:
@@ -352,8 +352,7 @@ class _Run:
                 self._tell_end()
 
     def _accept_start(self, start: Resource | str) -> None:
-        given = start if isinstance(start, Resource) else None
-        url = start if given is None else given.url
+        given, url = (start, start.url) if isinstance(start, Resource) else (None, start)
         origin = self._services.crossing.origin(url)
         service = self._services.service(str(origin)) if given is None else given.service
         link = Link(rel="self", href=url, base=url)
@@ -447,9 +446,7 @@ class _Run:
             error = raised
         return Visit(url, task.depth, rel, source, resource, error), resource
 
-    def _done(
-        self, taken: Numbered[_Task], visit: Visit | None, resource: Resource | None
-    ) -> None:
+    def _done(self, taken: Numbered[_Task], visit: Visit | None, resource: Resource | None) -> None:
         """Take in what came of a task."""
         further: list[_Further] = []
         if visit is not None and resource is not None:
@@ -515,9 +512,7 @@ class _Run:
             except SleepwalkerException:
                 # Following it gives the error, which is its result.
                 url = link.href
-            made.append(
-                _Further(url, host, _Task(url, depth + 1, link, found, service, trail))
-            )
+            made.append(_Further(url, host, _Task(url, depth + 1, link, found, service, trail)))
         return made
 
     def _chosen(self, resource: Resource) -> list[Link]:
@@ -570,5 +565,3 @@ def traversal(
 
 def _shown_origin(url: str) -> str:
     return "/".join(url.split("/", 3)[:3])
-
-

@@ -41,9 +41,7 @@ class Address(NamedTuple):
     port: int
 
 
-def addresses(
-    name: str, port: int, seconds: float, *, always: bool = False
-) -> Sequence[Address]:
+def addresses(name: str, port: int, seconds: float, *, always: bool = False) -> Sequence[Address]:
     """Where to connect to for a host, in the order in which to try.
 
     :param name: the host as it stands in the URL, or the proxy's

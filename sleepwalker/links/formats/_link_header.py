@@ -7,7 +7,7 @@ don't like.
 Rules:
 
 1. Of a parameter that stands there several times, the first counts, as the RFC says.
-2. A link without `rel` is none; what comes behind what can't be read is left out, as the RFC has it.
+2. A link without `rel` is none; what comes behind what can't be read is left out, as it says too.
 """
 
 from __future__ import annotations
