@@ -20,7 +20,8 @@ The tree (in brackets: the foreign exceptions that a member also is)::
     │   └── HookError                 an object that is no hook          [TypeError]
     ├── ConnectionError               the host could not be talked to    [builtin ConnectionError]
     │   ├── URLError                  a URL that cannot be used          [requests InvalidURL]
-    │   │   └── CrossOriginError      a URI of another origin            (refused)
+    │   │   ├── CrossOriginError      a URI of another origin            (refused)
+    │   │   └── LinkURLError          (see below)
     │   ├── EstablishmentError        no hook gave a connection
     │   │   └── ReentrantFindError    a hook waits for its own result    (refused)
     │   ├── TransportError            the wire failed                    [requests ConnectionError]
@@ -41,7 +42,8 @@ The tree (in brackets: the foreign exceptions that a member also is)::
     │   ├── ConcurrencyLimitError     too many calls to the host are in flight
     │   ├── ClosedError               the manager is closed
     │   ├── CredentialsError          no credentials for this host
-    │   │   └── TokenError            a bearer token could not be had
+    │   │   ├── TokenError            a bearer token could not be had
+    │   │   └── LinkCredentialsError  (see below)
     │   ├── PlaintextError            a credential would travel over plain http
     │   ├── PrivateAddressError       an address that the guard refuses
     │   ├── UnguardedError            what would go past the guard

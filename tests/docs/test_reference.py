@@ -15,6 +15,7 @@ import pytest
 import sleepwalker
 import sleepwalker.auth
 import sleepwalker.connection
+import sleepwalker.links
 import sleepwalker.observability
 import sleepwalker.resilience
 import sleepwalker.testing
@@ -50,6 +51,7 @@ OURS = {
         "text",
         "url",
     },
+    "ServiceManager": {"checked_formats", "same", "shown"},
 }
 """Public to our other modules, and of no use to anyone else."""
 
@@ -93,7 +95,7 @@ def parameters(thing: Any) -> list[tuple[str, Any, Any]]:
 def written(given: str) -> list[tuple[str, Any, Any]]:
     """Give the parameters as the page has them."""
     code = ast.parse(f"def written({given}): ...")
-    namespace: dict[str, Any] = dict(vars(sleepwalker))
+    namespace: dict[str, Any] = {**vars(sleepwalker), **vars(sleepwalker.links)}
     exec(compile(code, "reference.md", "exec"), namespace)  # noqa: S102 - a signature of our own page, with nothing in its body
     return parameters(namespace["written"])
 
