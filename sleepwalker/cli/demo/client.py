@@ -1,4 +1,4 @@
-"""The client's side: the policy, the credentials of each host, the hooks, the manager.
+"""The client's side: the policy, the credentials of each host, the hooks, the managers.
 
 This is what an application has of its own; all else in the demo makes trouble, watches or shows.
 """
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from sleepwalker.auth import BearerAuth
-from sleepwalker.cli.demo.apis import API_KEY, AUTHORS, BOOKS, REVIEWS
-from sleepwalker.cli.demo.planted import HEADER
+from sleepwalker.cli.demo.apis import API_KEY, AUTHORS, BOOKS, ERRAND, REVIEWS
+from sleepwalker.cli.demo.planted import CALLERS, HEADER
 from sleepwalker.connection import ConnectionHook, ConnectionManager, DirectHook
 from sleepwalker.exceptions import SleepwalkerException
+from sleepwalker.links import ServiceManager
 from sleepwalker.resilience.policy import Backoff, Policy
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ POLICY = Policy(
 
 CUSTOM_HEADER = "X-Reader"
 """The header that each host's hook adds to every request, with a value for that host alone."""
+CARD = "X-Card"
+"""The header that a caller gives for what it asks a host for, with a value for that host alone. It
+goes along to what is linked from there, but never to another host."""
 
 
 class ApiKeyAuth(AuthBase):
@@ -83,7 +87,8 @@ class HostHook(DirectHook):
         if conn is not None:
             # Nothing of the demo depends on this machine's proxies or certificates.
             conn.session.trust_env = False
-            conn.add_headers({CUSTOM_HEADER: self._readers[host]})
+            if host in self._readers:
+                conn.add_headers({CUSTOM_HEADER: self._readers[host]})
         return conn
 
 
@@ -126,11 +131,13 @@ class TokenProvider:
 
 
 class Client:
-    """The manager, and whose credentials are for which host.
+    """The managers, and whose credentials are for which host.
 
     :param urls: the hosts' URLs
     :param authority: a file with the certificate authority that the hosts' certificates are from
     :param instruments: what connections and the manager tell the world through
+    :ivar services: follows links, over the connections of `manager`
+    :ivar cards: the values of `CARD`, by the host's URL
     """
 
     def __init__(
@@ -145,7 +152,7 @@ class Client:
         provider = TokenProvider(
             urls[AUTHORS], HTTPBasicAuth(authors.client_id, authors.client_secret)
         )
-        self.credentials: Mapping[str, Any] = {
+        credentials: Mapping[str, Any] = {
             urls[BOOKS]: (books.user, books.password),
             urls[AUTHORS]: BearerAuth(provider),
             urls[REVIEWS]: ApiKeyAuth(reviews.api_key),
@@ -154,7 +161,7 @@ class Client:
         options = {
             "verify": str(authority),
             "policy": POLICY,
-            "credentials": self.credentials,
+            "credentials": credentials,
             **instruments,
         }
         self.manager = ConnectionManager(
@@ -167,3 +174,7 @@ class Client:
             **instruments,
         )
         provider.manager = self.manager
+        self.services = ServiceManager(
+            self.manager, credentials=credentials, netrc=False, crossing_headers=[ERRAND]
+        )
+        self.cards = {url: planted.new(name, CALLERS) for name, url in urls.items()}

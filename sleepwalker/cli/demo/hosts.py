@@ -29,7 +29,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from sleepwalker.cli.demo.apis import Reply, Request
+from sleepwalker.cli.demo.apis import ERRAND, TOUR, Reply, Request
 from sleepwalker.cli.demo.faults import Fault
 from sleepwalker.cli.demo.planted import COOKIE
 
@@ -194,6 +194,7 @@ class _Listener(socketserver.TCPServer):
 
     def _serve(self, request: socket.socket, client_address: Any) -> None:
         ledger = self.host.ledger
+        ledger.arrived()
         try:
             request.settimeout(PATIENCE)
             request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -263,6 +264,9 @@ class _Exchanges(BaseHTTPRequestHandler):
         # Its parts are: version, trace id, span id, flags.
         parts = (self.headers.get("traceparent") or "").split("-")
         host.ledger.read(text, parts[2] if len(parts) == 4 else None)
+        errand, _, number = self.headers.get(ERRAND, "").partition(" ")
+        if errand == TOUR:
+            host.ledger.toured(int(number), self.path)
         if fault is not None:
             host.ledger.misbehaved(fault)
         if fault is Fault.UNAVAILABLE:

@@ -34,6 +34,8 @@ class HostCounts:
     """Requests that it read whole."""
     unread: int = 0
     """Requests that arrived and that it reset without reading."""
+    arrived: int = 0
+    """TCP connections, whatever became of them, over all its life."""
     connections: int = 0
     """TLS connections, over all its life."""
     open: int = 0
@@ -44,6 +46,10 @@ class HostCounts:
     """Misbehaviour, by kind."""
     created: tuple[int, ...] = ()
     """The numbers of the reviews that were created, once for each time."""
+    accompanied: int = 0
+    """Reviews that were created by a request with the header that says so."""
+    toured: int = 0
+    """Resources that tours asked for: each counts once a tour, however often it was asked for."""
     resent: int = 0
     """Requests to create a review that came again with their key, and created nothing."""
     own: Mapping[str, int] = field(default_factory=dict)
@@ -68,13 +74,21 @@ class Ledger:
         self._planted = planted
         self._saw = saw
         self._lock = threading.Lock()
-        self._read = self._unread = self._connections = self._open = self._resent = 0
+        self._read = self._unread = self._resent = self._accompanied = 0
+        self._arrived = self._connections = self._open = 0
+        self._tour = self._toured = 0
+        self._targets: set[str] = set()
         self._statuses: Counter[int] = Counter()
         self._faults: Counter[str] = Counter()
         self._own: Counter[str] = Counter()
         self._leaked: Counter[str] = Counter()
         self._created: list[int] = []
         self._errors: list[str] = []
+
+    def arrived(self) -> None:
+        """A TCP connection has come in."""
+        with self._lock:
+            self._arrived += 1
 
     def opened(self) -> None:
         """A TLS connection was opened."""
@@ -107,6 +121,18 @@ class Ledger:
             self._leaked.update(leaked)
         self._saw(span_id)
 
+    def toured(self, tour: int, target: str) -> None:
+        """A tour has asked for a resource.
+
+        :param tour: its number; a tour begins when all that the one before asked for was read
+        """
+        with self._lock:
+            if tour > self._tour:
+                self._tour, self._targets = tour, set()
+            if tour == self._tour and target not in self._targets:
+                self._targets.add(target)
+                self._toured += 1
+
     def answered(self, status: int) -> None:
         """An answer was sent."""
         with self._lock:
@@ -117,10 +143,14 @@ class Ledger:
         with self._lock:
             self._faults[fault] += 1
 
-    def created(self, number: int) -> None:
-        """A review was created: the one that the client asked for under this number."""
+    def created(self, number: int, *, accompanied: bool) -> None:
+        """A review was created: the one that the client asked for under this number.
+
+        :param accompanied: whether the header that says so came along
+        """
         with self._lock:
             self._created.append(number)
+            self._accompanied += accompanied
 
     def resent(self) -> None:
         """A review was asked for again, with its key."""
@@ -141,11 +171,14 @@ class Ledger:
                 url=self.url,
                 read=self._read,
                 unread=self._unread,
+                arrived=self._arrived,
                 connections=self._connections,
                 open=self._open,
                 statuses=dict(self._statuses),
                 faults=dict(self._faults),
                 created=tuple(self._created),
+                accompanied=self._accompanied,
+                toured=self._toured,
                 resent=self._resent,
                 own={kind: self._own[kind] for kind in KINDS},
                 leaked={kind: self._leaked[kind] for kind in KINDS},

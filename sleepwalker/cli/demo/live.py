@@ -151,6 +151,7 @@ class Live:
             ("in flight", f"{moment.in_flight}"),
             ("traversals", f"{scene.workload.traversals:,}"),
             ("reviews", f"{scene.created:,}"),
+            ("tours", f"{scene.workload.tours.toured().tours:,}"),
         ]
         retries = [(reason, f"{moment.retries.get(reason, 0):,}") for reason in RETRY_REASONS]
         return Group(_pairs("work", numbers), _pairs("retries", retries))

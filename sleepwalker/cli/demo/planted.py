@@ -2,7 +2,8 @@
 
 Rules:
 
-1. Every secret belongs to one host and is of one kind: a credential, a cookie, a custom header.
+1. Every secret belongs to one host and is of one kind: a credential, a cookie, a custom header of
+   each request, or a header that a caller gives for one call.
 2. Every secret holds its host's and kind's marker, so that looking for a few markers finds all of
    them, those too that are made while the demo runs (tokens, cookies).
 3. A pair of user and password is looked for in its Basic form too, which hides the markers.
@@ -18,8 +19,11 @@ from typing import NamedTuple
 CREDENTIAL = "credential"
 COOKIE = "cookie"
 HEADER = "custom header"
+"""One that goes with all that a connection sends."""
+CALLERS = "caller's header"
+"""One that a caller gives for a call, and that goes along when links are followed from there."""
 
-KINDS = (CREDENTIAL, COOKIE, HEADER)
+KINDS = (CREDENTIAL, COOKIE, HEADER, CALLERS)
 
 
 class Owned(NamedTuple):

@@ -13,13 +13,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sleepwalker.cli.demo.apis import PREVIEW, RESOURCES, SELLER, SHELF, STRANGER
+from sleepwalker.cli.demo.ledger import HostCounts
 from sleepwalker.cli.demo.meeting import Matches
 from sleepwalker.cli.demo.planted import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sleepwalker.cli.demo.ledger import HostCounts
+
+REFUSED = (f"{PREVIEW}: DowngradeError", f"{SELLER}: LinkCredentialsError")
+"""What becomes of the links of each book that must not be followed: relation and error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,14 @@ class ClientCounts:
     telemetry_errors: int = 0
     asked: frozenset[int] = frozenset()
     """The numbers of the reviews that the workload asked for."""
+    refused: int = 0
+    """Links that were refused."""
+    tours: int = 0
+    """Tours that ended (the workload's own count, as the two below)."""
+    visited: int = 0
+    """Resources that they visited."""
+    unfollowed: Mapping[str, int] = field(default_factory=dict)
+    """Links that they could not follow, by relation and name of the error."""
     failed: int = 0
     """Traversals that ended in an error (the workload's own count)."""
     failures: tuple[str, ...] = ()
@@ -70,6 +82,8 @@ class Evidence:
 
     client: ClientCounts
     hosts: Sequence[HostCounts]
+    stranger: HostCounts = field(default_factory=lambda: HostCounts(name=STRANGER, url=""))
+    """The host that nobody should go to."""
     matches: Matches = field(default_factory=Matches)
     searched: Sequence[Searched] = ()
     joined: bool = True
@@ -94,7 +108,10 @@ def promises(evidence: Evidence) -> list[Promise]:
         every_request_is_a_span(evidence),
         every_retry_has_a_reason(evidence),
         every_review_was_created_once(evidence),
+        every_tour_saw_all_there_is_once(evidence),
         *nothing_reached_the_wrong_host(evidence),
+        the_header_that_may_cross_came_along(evidence),
+        no_link_led_to_the_stranger(evidence),
         no_secret_was_told(evidence),
         one_establishment_a_pool(evidence),
         nothing_is_left(evidence),
@@ -175,12 +192,28 @@ def every_review_was_created_once(evidence: Evidence) -> Promise:
     )
 
 
+def every_tour_saw_all_there_is_once(evidence: Evidence) -> Promise:
+    """However many links lead to a resource, on whichever page or host they stand."""
+    client = evidence.client
+    toured = sum(host.toured for host in evidence.hosts)
+    return Promise(
+        "Every tour visited each resource once",
+        kept=_kept(
+            client.visited == toured
+            and all(host.toured == client.tours * RESOURCES[host.name] for host in evidence.hosts),
+            tried=client.tours > 0,
+        ),
+        numbers=f"{_many(client.tours, 'tours')}, {_many(client.visited, 'visits')},"
+        f" {_many(toured, 'resources')} asked for",
+    )
+
+
 def nothing_reached_the_wrong_host(evidence: Evidence) -> list[Promise]:
     """No host saw another's secret, though each saw its own."""
     made = []
     for kind in KINDS:
         own = [host.own.get(kind, 0) for host in evidence.hosts]
-        leaked = sum(host.leaked.get(kind, 0) for host in evidence.hosts)
+        leaked = sum(host.leaked.get(kind, 0) for host in _everywhere(evidence))
         made.append(
             Promise(
                 f"No {kind} reached the wrong host",
@@ -190,6 +223,33 @@ def nothing_reached_the_wrong_host(evidence: Evidence) -> list[Promise]:
             )
         )
     return made
+
+
+def the_header_that_may_cross_came_along(evidence: Evidence) -> Promise:
+    """A review is created three links and two hosts after the header was given."""
+    created = sum(len(host.created) for host in evidence.hosts)
+    accompanied = sum(host.accompanied for host in evidence.hosts)
+    return Promise(
+        "The one header that may cross came along",
+        kept=_kept(accompanied == created, tried=created > 0),
+        numbers=f"with {accompanied:,} of {_many(created, 'reviews')}",
+    )
+
+
+def no_link_led_to_the_stranger(evidence: Evidence) -> Promise:
+    """Each was refused, with the error that says why, and not even a connection was made."""
+    client, arrived = evidence.client, evidence.stranger.arrived
+    expected = {each: client.tours * len(SHELF) for each in REFUSED} if client.tours else {}
+    return Promise(
+        "Links that must not be followed were refused",
+        kept=_kept(
+            arrived == 0
+            and client.unfollowed == expected
+            and client.refused == sum(expected.values()),
+            tried=client.tours > 0,
+        ),
+        numbers=f"{client.refused:,} refused, {_many(arrived, 'connections')} at their host",
+    )
 
 
 def no_secret_was_told(evidence: Evidence) -> Promise:
@@ -226,8 +286,8 @@ def one_establishment_a_pool(evidence: Evidence) -> Promise:
 def nothing_is_left(evidence: Evidence) -> Promise:
     """When it is over, it is over."""
     client = evidence.client
-    sockets = sum(host.open for host in evidence.hosts)
-    errors = client.telemetry_errors + sum(len(host.errors) for host in evidence.hosts)
+    sockets = sum(host.open for host in _everywhere(evidence))
+    errors = client.telemetry_errors + sum(len(host.errors) for host in _everywhere(evidence))
     return Promise(
         "Nothing is left open, nothing failed unseen",
         kept=client.in_flight == 0 and sockets == 0 and errors == 0 and evidence.joined,
@@ -242,12 +302,16 @@ def _many(count: int, what: str) -> str:
     return f"{count:,} {one if count == 1 else what}"
 
 
+def _everywhere(evidence: Evidence) -> list[HostCounts]:
+    return [*evidence.hosts, evidence.stranger]
+
+
 def _read(evidence: Evidence) -> int:
-    return sum(host.read for host in evidence.hosts)
+    return sum(host.read for host in _everywhere(evidence))
 
 
 def _unread(evidence: Evidence) -> int:
-    return sum(host.unread for host in evidence.hosts)
+    return sum(host.unread for host in _everywhere(evidence))
 
 
 def _kept(holds: bool, *, tried: bool) -> bool | None:  # noqa: FBT001 - the one thing it is about

@@ -29,7 +29,15 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from sleepwalker.cli.demo import ratings, summary
-from sleepwalker.cli.demo.apis import NAMES, REVIEWS, Authors, Books, Reviews
+from sleepwalker.cli.demo.apis import (
+    NAMES,
+    REVIEWS,
+    STRANGER,
+    Authors,
+    Books,
+    Reviews,
+    Stranger,
+)
 from sleepwalker.cli.demo.client import Client
 from sleepwalker.cli.demo.faults import Script
 from sleepwalker.cli.demo.hosts import Host
@@ -56,10 +64,12 @@ if TYPE_CHECKING:
 
     from sleepwalker.cli.demo.apis import Api
     from sleepwalker.cli.demo.otlp import Collector, Exported, Exporting
+    from sleepwalker.cli.demo.tours import Toured
 
 SERVICE = "sleepwalker-demo"
 """The name under which a tracing backend has the demo."""
 ADDRESSES = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+STRANGE_ADDRESS = "127.0.0.5"
 PATIENCE = 20.0
 """Seconds that the calls under way get to end: more than the policy's deadline."""
 SOCKETS_CLOSE = 3.0
@@ -121,6 +131,7 @@ def run(
             summary.trace(stage.traces.best(), stage.urls, marks, console.width),
             summary.counts(evidence),
             summary.pools(metrics, stage.urls),
+            summary.tours(stage.toured(), evidence),
             summary.beside(aside),
             *([] if (exported := stage.exported()) is None else [summary.exported(exported)]),
             summary.verdict(promised, evidence, took, marks, console.width),
@@ -187,6 +198,15 @@ def _own_opentelemetry() -> Iterator[None]:
         os.environ.update(variables)
 
 
+def _tls(file: Path) -> ssl.SSLContext:
+    """All hosts' context; the certificate authority goes into the file."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(file))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*ADDRESSES, ratings.ADDRESS, STRANGE_ADDRESS).configure_cert(context)
+    return context
+
+
 class _Urls(Mapping[str, str]):
     """The hosts' URLs by name, which their APIs are given before there are hosts."""
 
@@ -216,17 +236,28 @@ class _Stage:
     def __init__(self, options: Options, folder: Path, stack: contextlib.ExitStack) -> None:
         self._options = options
         self._stack = stack
-        self._planted = Planted(*NAMES)
+        self._planted = Planted(*NAMES, STRANGER)
         self._meeting = Meeting()
         self.urls = _Urls()
         self._registry = prometheus_client.CollectorRegistry()
         self._metrics_url = self._serve_metrics()
-        ledgers = {name: Ledger(name, self._planted, self._meeting.read) for name in NAMES}
-        books = Books(self.urls, self._planted)
+        authority, self._tls = folder / "authority.pem", _tls(folder / "authority.pem")
+        self._ledgers = {
+            name: Ledger(name, self._planted, self._meeting.read) for name in (*NAMES, STRANGER)
+        }
+        self._stranger = self._host(Stranger(), STRANGE_ADDRESS, faults=False)
+        books = Books(self.urls, self._planted, stranger=self._stranger.url)
         authors = Authors(self.urls, self._planted)
-        reviews = Reviews(self.urls, self._planted, ledgers[REVIEWS], warm=not options.faults)
-        authority, tls = folder / "authority.pem", self._tls(folder / "authority.pem")
-        self.hosts = self._start_hosts((books, authors, reviews), ledgers, tls)
+        reviews = Reviews(self.urls, self._planted, self._ledgers[REVIEWS], warm=not options.faults)
+        apis: Sequence[Api] = (books, authors, reviews)
+        self.hosts = [
+            self._host(api, address, faults=options.faults)
+            for api, address in zip(apis, ADDRESSES, strict=True)
+        ]
+        for host in self.hosts:
+            self.urls.add(host)
+        for host in (*self.hosts, self._stranger):
+            host.start()
         stack.enter_context(_own_opentelemetry())
         self.watch = Watch()
         self.log = Log(self._planted)
@@ -247,15 +278,15 @@ class _Stage:
             },
         )
         self._workload = Workload(
-            self._client.manager,
-            self._client.credentials,
+            self._client.services,
             self.urls,
+            self._client.cards,
             threads=options.threads,
             seed=options.seed,
             tracer=self.traces.provider.get_tracer("sleepwalker.demo"),
         )
         self.side = ratings.Side(
-            tls,
+            self._tls,
             authority,
             self._registry,
             seconds=options.seconds,
@@ -291,33 +322,18 @@ class _Stage:
         self._stack.callback(stop)
         return f"http://{ADDRESSES[0]}:{server.server_port}/metrics"
 
-    def _tls(self, file: Path) -> ssl.SSLContext:
-        """All hosts' context; the certificate authority goes into the file."""
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(str(file))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(*ADDRESSES, ratings.ADDRESS).configure_cert(context)
-        return context
-
-    def _start_hosts(
-        self, apis: Sequence[Api], ledgers: Mapping[str, Ledger], tls: ssl.SSLContext
-    ) -> list[Host]:
-        hosts = []
-        for api, address in zip(apis, ADDRESSES, strict=True):
-            host = Host(
-                api,
-                address,
-                tls,
-                script=Script(self._options.seed, api.name, on=self._options.faults),
-                ledger=ledgers[api.name],
-                planted=self._planted,
-            )
-            self.urls.add(host)
-            hosts.append(host)
-            self._stack.callback(host.stop)
-        for host in hosts:
-            host.start()
-        return hosts
+    def _host(self, api: Api, address: str, *, faults: bool) -> Host:
+        """A host, which is stopped in the end; it has its URL already, and is yet to be started."""
+        host = Host(
+            api,
+            address,
+            self._tls,
+            script=Script(self._options.seed, api.name, on=faults),
+            ledger=self._ledgers[api.name],
+            planted=self._planted,
+        )
+        self._stack.callback(host.stop)
+        return host
 
     def play(self, console: Console, interrupts: _Interrupts) -> None:
         """Let it all run, for as long as it should or until a signal comes."""
@@ -373,6 +389,10 @@ class _Stage:
         while any(host.ledger.counts().open for host in self.hosts) and time.monotonic() < until:
             time.sleep(0.01)
 
+    def toured(self) -> Toured:
+        """What came of the tours."""
+        return self._workload.tours.toured()
+
     def exported(self) -> Exported | None:
         """What was exported, if anything was to be."""
         return None if self._exporting is None else self._exporting.exported(self.traces.count)
@@ -380,7 +400,7 @@ class _Stage:
     def evidence(self) -> tuple[Evidence, Metrics]:
         """All counts, from both sides, and the metrics that the client's are from."""
         metrics = Metrics(self._registry, beside=self.side.url)
-        workload, moment = self._workload, self.watch.moment()
+        workload, moment, toured = self._workload, self.watch.moment(), self.toured()
         client = ClientCounts(
             calls=metrics.total(f"{names.REQUEST_DURATION}_count"),
             succeeded=metrics.total(f"{names.REQUEST_DURATION}_count", outcome="success"),
@@ -399,6 +419,10 @@ class _Stage:
             in_flight=metrics.total(names.IN_FLIGHT),
             telemetry_errors=metrics.total(names.TELEMETRY_ERRORS),
             asked=frozenset(workload.asked),
+            refused=metrics.total(names.LINK_FOLLOWS, outcome="refused"),
+            tours=toured.tours,
+            visited=toured.visited,
+            unfollowed=toured.unfollowed,
             failed=workload.failed,
             failures=workload.failures,
         )
@@ -406,11 +430,13 @@ class _Stage:
             Searched(what="log lines", count=self.log.count, with_secrets=self.log.with_secrets),
             self._searched("metrics", metrics.text.splitlines()),
             Searched(what="spans", count=self.traces.count, with_secrets=self.traces.with_secrets),
+            self._searched("refusals", list(toured.reasons.values()), expected=False),
             self._searched("errors", workload.failures, expected=False),
         )
         evidence = Evidence(
             client=client,
             hosts=[host.ledger.counts() for host in self.hosts],
+            stranger=self._stranger.ledger.counts(),
             matches=self._meeting.matches(),
             searched=searched,
             joined=self._joined,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sleepwalker.cli.demo.otlp import Exported
     from sleepwalker.cli.demo.proof import Evidence, Promise
     from sleepwalker.cli.demo.ratings import Aside
+    from sleepwalker.cli.demo.tours import Toured
 
 BAR = 22
 """Columns for a span's bar."""
@@ -152,6 +153,25 @@ def pools(metrics: Metrics, urls: Mapping[str, str]) -> RenderableType:
                 "; ".join(f"{hook} {fared}" for hook, fared in hooks.items()),
             )
     return Group(_title("What the client counted, and how its hooks fared"), table)
+
+
+def tours(toured: Toured, evidence: Evidence) -> RenderableType:
+    """What came of following all links there are, and why some were refused."""
+    ended = "1 tour" if toured.tours == 1 else f"{toured.tours:,} tours"
+    refused = sum(toured.unfollowed.values())
+    told = (
+        f"{ended} over {len(evidence.hosts)} hosts: {toured.visited:,} resources visited,"
+        f" {refused:,} links refused"
+    )
+    lines = [
+        Text.assemble((f"{which} ({count:,}) ", "bold"), toured.reasons[which])
+        for which, count in toured.unfollowed.items()
+    ]
+    return Group(
+        _title("All links there are, followed from page to page and host to host"),
+        Text(told),
+        *lines,
+    )
 
 
 def beside(aside: Aside) -> RenderableType:
