@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.samples import Sample
 
-PROMISES = 11
+PROMISES = 15
 STATUS = "http.response.status_code"
 FULL = Path("/dev/full")
 NUMBERS = re.compile(r"^ *\d+\.\d s  [\d,]+ calls \(", re.MULTILINE)
@@ -76,8 +76,10 @@ planted.Planted, ledger.Ledger, metrics.Metrics = TellingPlanted, TellingLedger,
 """The demo, which also writes down what its secrets can be told by, the trace and span of each
 request that a host read, and its metrics at the end."""
 
-LEAK_A_HEADER = f"""
+LEAK = f"""
 from sleepwalker.cli.demo import client
+from sleepwalker.cli.demo.apis import ERRAND
+from sleepwalker.links._crossing import Crossing
 class Leaking(client.HostHook):
     def connect(self, host, auth):
         conn = super().connect(host, auth)
@@ -85,9 +87,16 @@ class Leaking(client.HostHook):
             conn.add_headers({{"X-Others": " ".join(self._readers.values())}})
         return conn
 client.HostHook = Leaking
+def headers(self, headers, *, same_origin):
+    return {{name: value for name, value in headers.items() if same_origin or name != ERRAND}}
+def auth(self, origin, *, anonymous):
+    others = self.origin(next(iter(self.by_pattern)))
+    return self.registered(origin) or self.registered(others)
+Crossing.headers, Crossing.auth = headers, auth
 {RUN}
 """
-"""The demo with a client that tells each host the others' header."""
+"""The demo with a client that tells each host the others' header, takes along over links just what
+it should not, and shows a stranger who it is to another host."""
 
 INTERRUPTED_IMPORTS = f"""
 import os, signal, sys
@@ -272,7 +281,7 @@ def test_without_a_terminal_it_prints_plain_lines_and_proves_every_promise(told:
 def test_no_secret_is_told_to_the_terminal_the_metrics_or_the_collector(told: Told) -> None:
     everything = f"{told.out}{told.scraped}{told.collector.spans}{told.collector.points}"
 
-    assert len(told.needles) == 11
+    assert len(told.needles) == 4 * 4 + 2
     assert [needle for needle in told.needles if needle in everything] == []
 
 
@@ -293,7 +302,9 @@ def test_every_span_hangs_where_it_belongs_in_the_trace_of_a_traversal(told: Tol
     assert [(trace.outline(trace.root), m) for trace in arrived if (m := mistakes(trace))] == []
     asked, created, _ = told.numbers("# asked, # created, # sent again")
     assert sum(trace.whole for trace in arrived) == asked == created
-    assert len(arrived) <= asked + THREADS
+    [tours, *_] = told.numbers(r"# tours?, # visits, # resources asked for")
+    assert sum(trace.is_tour for trace in arrived) == tours > 0
+    assert len(arrived) <= asked + THREADS + tours
 
 
 def test_one_trace_goes_from_book_through_author_to_reviews_with_all_that_happened(
@@ -367,7 +378,11 @@ def test_retries_hooks_and_links_are_as_many_spans_as_the_metrics_count(told: To
         if span.name == "sleepwalker.hook"
     ) == told.counted("sleepwalker_hook_duration_seconds_count", "hook", "outcome")
     assert Counter(
-        (str(span.attributes["sleepwalker.link.cross_host"]).lower(), "success")
+        (
+            # What is refused leads nowhere.
+            str(span.attributes.get("sleepwalker.link.cross_host", False)).lower(),
+            span.attributes["sleepwalker.outcome"],
+        )
         for span in spans
         if span.name == "sleepwalker.follow"
     ) == told.counted("sleepwalker_link_follows_total", "cross_host", "outcome")
@@ -564,15 +579,20 @@ def test_an_output_that_can_not_be_written_is_told_in_one_line() -> None:
     assert err == "sleepwalker: the output can't be written: No space left on device\n"
 
 
-def test_a_client_that_breaks_a_promise_is_found_out() -> None:
-    end = ran("--seconds", "1", "--faults", "off", code=LEAK_A_HEADER)
+def test_a_client_that_breaks_promises_is_found_out_by_each_that_it_breaks() -> None:
+    end = ran("--seconds", "1", "--faults", "off", code=LEAK)
 
     assert (end.code, end.err) == (1, "")
     assert re.findall(r"^✗ (.+?)  +\d", end.out, re.MULTILINE) == [
-        "No custom header reached the wrong host"
+        "Every tour visited each resource once",
+        "No credential reached the wrong host",
+        "No custom header reached the wrong host",
+        "No caller's header reached the wrong host",
+        "The one header that may cross came along",
+        "Links that must not be followed were refused",
     ]
-    assert kept(end.out) == PROMISES - 1
-    assert "1 promise was BROKEN" in end.out
+    assert kept(end.out) == PROMISES - 6
+    assert "6 promises were BROKEN" in end.out
 
 
 def test_a_port_that_is_taken_is_told_in_one_line() -> None:

@@ -14,8 +14,8 @@ import struct
 import threading
 from contextlib import closing
 from http.client import HTTPSConnection, RemoteDisconnected
-from itertools import islice
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -24,17 +24,31 @@ from sleepwalker.cli.demo.apis import (
     API_KEY,
     AUTHORS,
     BOOKS,
+    ERRAND,
     NAMES,
+    RESOURCES,
     REVIEWS,
     Authors,
     Books,
+    Reply,
     Request,
     Reviews,
+    Stranger,
 )
 from sleepwalker.cli.demo.faults import DECK, DECK_SIZE, FIRST_DECK_SIZE, Fault, Script
 from sleepwalker.cli.demo.hosts import Host
 from sleepwalker.cli.demo.ledger import Ledger
-from sleepwalker.cli.demo.planted import COOKIE, CREDENTIAL, HEADER, Owned, Planted, basic
+from sleepwalker.cli.demo.planted import (
+    CALLERS,
+    COOKIE,
+    CREDENTIAL,
+    HEADER,
+    KINDS,
+    Owned,
+    Planted,
+    basic,
+)
+from sleepwalker.links import DEFAULT_FORMATS, Document, Links, MediaType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +58,8 @@ if TYPE_CHECKING:
 URLS = {name: f"https://{name}.example" for name in NAMES}
 SPAN = "00f067aa0ba902b7"
 TRACEPARENT = f"00-4bf92f3577b34da6a3ce929d0e0e4736-{SPAN}-01"
+
+NOTHING = {CREDENTIAL: 0, COOKIE: 0, HEADER: 0, CALLERS: 0}
 
 RESET = (ConnectionError, ssl.SSLEOFError)
 """What a reset looks like through TLS depends on when it comes, and on the Python."""
@@ -133,15 +149,15 @@ def test_a_host_counts_what_it_reads_and_answers(reviews: Callable[..., ReviewsH
 
     assert (first[0], second[0]) == (201, 201)
     assert "Set-Cookie" not in second[2]
-    assert (counts.read, counts.unread, counts.connections) == (2, 0, 1)
+    assert (counts.read, counts.unread, counts.arrived, counts.connections) == (2, 0, 1, 1)
     assert counts.statuses == {201: 2}
     assert counts.created == (7, 8)
-    assert counts.own == {CREDENTIAL: 2, COOKIE: 1, HEADER: 0}
-    assert counts.leaked == {CREDENTIAL: 0, COOKIE: 0, HEADER: 0}
+    assert counts.own == {CREDENTIAL: 2, COOKIE: 1, HEADER: 0, CALLERS: 0}
+    assert counts.leaked == NOTHING
     assert host.span_ids == [SPAN, None]
 
 
-@pytest.mark.parametrize("kind", [CREDENTIAL, COOKIE, HEADER])
+@pytest.mark.parametrize("kind", [CREDENTIAL, COOKIE, HEADER, CALLERS])
 def test_a_host_notices_a_secret_of_another_host_wherever_it_stands(
     reviews: Callable[..., ReviewsHost], kind: str
 ) -> None:
@@ -151,7 +167,7 @@ def test_a_host_notices_a_secret_of_another_host_wherever_it_stands(
         host.post(connection, Referer=f"https://books.example/?q={secret}")
         host.post(connection)
 
-    assert host.ledger.counts().leaked == {CREDENTIAL: 0, COOKIE: 0, HEADER: 0, kind: 1}
+    assert host.ledger.counts().leaked == {**NOTHING, kind: 1}
 
 
 def test_a_host_notices_another_hosts_password_in_its_basic_form(
@@ -175,7 +191,8 @@ def test_a_key_keeps_a_review_from_being_created_again(
         again = host.post(connection, Idempotency_Key="k")
     counts = host.ledger.counts()
 
-    assert again[:2] == (201, {"id": 1, "stars": 5, "links": {"book": "b"}})
+    assert again[0] == 201
+    assert again[1]["properties"] == {"id": 1, "book": "b", "stars": 5}
     assert (counts.read, counts.resent, counts.created) == (2, 1, (1,))
     assert counts.statuses == {201: 1}
     assert counts.faults == {Fault.RESET_PROCESSED: 1}
@@ -189,6 +206,33 @@ def test_without_a_key_a_review_is_created_again(reviews: Callable[..., ReviewsH
     counts = host.ledger.counts()
 
     assert (counts.resent, counts.created) == (0, (1, 1))
+
+
+def test_a_review_counts_as_accompanied_by_the_header_that_names_it_and_by_no_other(
+    reviews: Callable[..., ReviewsHost],
+) -> None:
+    host = reviews()
+    with closing(host.connect()) as connection:
+        host.post(connection, 7, **{ERRAND: "review 7"})
+        host.post(connection, 8, **{ERRAND: "review 7"})
+        host.post(connection, 9)
+    counts = host.ledger.counts()
+
+    assert (counts.created, counts.accompanied) == ((7, 8, 9), 1)
+
+
+def test_a_resource_counts_once_in_each_tour_however_often_it_is_asked_for(
+    reviews: Callable[..., ReviewsHost],
+) -> None:
+    host = reviews()
+    toured = []
+    with closing(host.connect()) as connection:
+        for tour, target in ((1, "/a"), (1, "/b?c=d"), (1, "/a"), (2, "/a"), (1, "/b?c=e")):
+            connection.request("GET", target, headers={ERRAND: f"tour {tour}"})
+            connection.getresponse().read()
+            toured.append(host.ledger.counts().toured)
+
+    assert toured == [1, 2, 2, 3, 3]
 
 
 def test_a_request_that_is_reset_unread_is_counted_and_creates_nothing(
@@ -318,7 +362,8 @@ def test_a_client_that_leaves_during_the_handshake_has_asked_for_nothing(
     with closing(host.connect()) as connection:
         host.post(connection)
 
-    assert host.ledger.counts().connections == 1
+    counts = host.ledger.counts()
+    assert (counts.arrived, counts.connections) == (2, 1)
 
 
 def test_a_client_that_is_gone_before_the_handshake_leaves_no_socket(
@@ -393,15 +438,34 @@ def ask(method: str, path: str, **headers: str) -> Request:
     return Request(method, path, {}, {k.replace("_", "-"): v for k, v in headers.items()}, None)
 
 
+def links(url: str, reply: Reply) -> Links:
+    """The links of an answer, as whoever asked at that URL reads them."""
+    kind = reply.headers.get("Content-Type", "application/json")
+    document = Document(
+        url,
+        MediaType.of(kind),
+        data=reply.document,
+        link_headers=tuple(filter(None, [reply.headers.get("Link")])),
+    )
+    read = [form for form in DEFAULT_FORMATS if form.recognizes(document)]
+    return Links(link for form in read for link in form.links(document))
+
+
+def books_and_login() -> tuple[Books, dict[str, str]]:
+    books = Books(URLS, Planted(*NAMES), stranger="https://stranger.example")
+    return books, {"Authorization": f"Basic {basic(books.user, books.password)}"}
+
+
 def test_a_book_links_to_its_author_on_another_host_some_by_way_of_a_redirect() -> None:
-    books = Books(URLS, Planted(*NAMES))
-    known = {"Authorization": f"Basic {basic(books.user, books.password)}"}
-    first = books.reply(ask("GET", "/books/1", **known)).document["links"]["author"]
-    sixth = books.reply(ask("GET", "/books/6", **known)).document["links"]["author"]
+    books, known = books_and_login()
+    first, sixth = (books.reply(ask("GET", f"/books/{number}", **known)) for number in (1, 6))
     redirect = books.reply(ask("GET", "/books/6/author", **known))
 
-    assert first == "https://authors.example/authors/1"
-    assert sixth == "https://books.example/books/6/author"
+    url = f"{URLS[BOOKS]}/books/1"
+    assert links(url, first).one("author").url() == "https://authors.example/authors/1"
+    assert links(url, sixth).one("author").url() == "https://books.example/books/6/author"
+    assert links(url, first).one("preview").url() == "http://stranger.example/previews/1"
+    assert links(url, first).one("seller").url() == "https://stranger.example/offers/1"
     assert (redirect.status, redirect.headers) == (
         307,
         {"Location": "https://authors.example/authors/3"},
@@ -409,6 +473,35 @@ def test_a_book_links_to_its_author_on_another_host_some_by_way_of_a_redirect() 
     assert books.reply(ask("GET", "/books/13", **known)).status == 404
     assert books.reply(ask("GET", "/books/1")).status == 401
     assert books.reply(ask("GET", "/books/1", Authorization="Basic eA==")).status == 401
+
+
+def test_whoever_follows_all_links_of_all_hosts_comes_to_as_many_resources_as_there_are() -> None:
+    planted = Planted(*NAMES)
+    books, known = books_and_login()
+    authors = Authors(URLS, planted)
+    pair = f"Basic {basic(authors.client_id, authors.client_secret)}"
+    token = authors.reply(ask("POST", "/token", Authorization=pair)).document["access_token"]
+    reviews = Reviews(URLS, planted, Ledger(REVIEWS, planted, lambda _: None), warm=True)
+    hosts = {
+        URLS[BOOKS]: (books, known),
+        URLS[AUTHORS]: (authors, {"Authorization": f"Bearer {token}"}),
+        URLS[REVIEWS]: (reviews, {API_KEY: reviews.api_key}),
+    }
+    todo = [f"{URLS[name]}/{name}" for name in NAMES]
+    found = set()
+    while todo:
+        url = todo.pop()
+        parts = urlsplit(url)
+        api, headers = hosts.get(f"{parts.scheme}://{parts.netloc}", (Stranger(), {}))
+        if url in found or isinstance(api, Stranger):
+            continue
+        found.add(url)
+        request = Request("GET", parts.path, dict(parse_qsl(parts.query)), headers, None)
+        there = links(url, api.reply(request))
+        wanted = ("item", "next", "book", "reviews", "preview", "seller")
+        todo += [link.url() for rel in wanted for link in there.all(rel)]
+
+    assert {name: sum(url.startswith(URLS[name]) for url in found) for name in NAMES} == RESOURCES
 
 
 def test_a_token_is_good_until_it_expires_or_is_revoked() -> None:
@@ -465,4 +558,4 @@ def test_no_two_planted_secrets_are_the_same() -> None:
 
     assert len(set(made)) == 100
     assert Planted(*NAMES).found_in(made[0]) == set()
-    assert list(islice(planted.needles, 9)) == list(planted.needles)
+    assert len(planted.needles) == len(NAMES) * len(KINDS)

@@ -7,14 +7,23 @@ from typing import Any
 
 import pytest
 
+from sleepwalker.cli.demo.apis import RESOURCES
 from sleepwalker.cli.demo.ledger import HostCounts
 from sleepwalker.cli.demo.meeting import Matches
 from sleepwalker.cli.demo.proof import ClientCounts, Evidence, Searched, promises
 
-OWN = {"credential": 3, "cookie": 2, "custom header": 3}
-NONE = {"credential": 0, "cookie": 0, "custom header": 0}
+OWN = {"credential": 3, "cookie": 2, "custom header": 3, "caller's header": 1}
+NONE = dict.fromkeys(OWN, 0)
 
-BOOKS = HostCounts(name="books", url="https://127.0.0.1:1", read=3, unread=1, own=OWN, leaked=NONE)
+BOOKS = HostCounts(
+    name="books",
+    url="https://127.0.0.1:1",
+    read=3,
+    unread=1,
+    own=OWN,
+    leaked=NONE,
+    toured=2 * RESOURCES["books"],
+)
 REVIEWS = HostCounts(
     name="reviews",
     url="https://127.0.0.3:3",
@@ -23,8 +32,11 @@ REVIEWS = HostCounts(
     own=OWN,
     leaked=NONE,
     created=(1, 2),
+    accompanied=2,
     resent=1,
+    toured=2 * RESOURCES["reviews"],
 )
+UNFOLLOWED = {"preview: DowngradeError": 24, "seller: LinkCredentialsError": 24}
 GOOD = Evidence(
     client=ClientCounts(
         calls=5,
@@ -38,6 +50,10 @@ GOOD = Evidence(
         connected=2,
         hook_failures=1,
         asked=frozenset({1, 2}),
+        refused=48,
+        tours=2,
+        visited=BOOKS.toured + REVIEWS.toured,
+        unfollowed=UNFOLLOWED,
     ),
     hosts=(BOOKS, REVIEWS),
     matches=Matches(matched=7, read_only=0, attempts_only=3),
@@ -55,6 +71,10 @@ REVIEWS_ONCE = "Every review asked for was created, none twice"
 CREDENTIAL = "No credential reached the wrong host"
 COOKIE = "No cookie reached the wrong host"
 HEADER = "No custom header reached the wrong host"
+CALLERS = "No caller's header reached the wrong host"
+MAY_CROSS = "The one header that may cross came along"
+TOURS = "Every tour visited each resource once"
+REFUSED = "Links that must not be followed were refused"
 SECRETS = "No planted secret was told"
 POOLS = "Every pool was established once"
 LEFT = "Nothing is left open, nothing failed unseen"
@@ -72,6 +92,10 @@ def reviews(**changes: Any) -> Evidence:
     return replace(GOOD, hosts=(BOOKS, replace(REVIEWS, **changes)))
 
 
+def stranger(**changes: Any) -> Evidence:
+    return replace(GOOD, stranger=replace(GOOD.stranger, **changes))
+
+
 def with_kept(evidence: Evidence, *, kept: bool | None) -> set[str]:
     """The promises of which this is said."""
     return {promise.text for promise in promises(evidence) if promise.kept is kept}
@@ -84,14 +108,18 @@ def test_counts_that_agree_keep_every_promise() -> None:
         SPANS,
         REASONS,
         REVIEWS_ONCE,
+        TOURS,
         CREDENTIAL,
         COOKIE,
         HEADER,
+        CALLERS,
+        MAY_CROSS,
+        REFUSED,
         SECRETS,
         POOLS,
         LEFT,
     }
-    assert len(promises(GOOD)) == 11
+    assert len(promises(GOOD)) == 15
 
 
 @pytest.mark.parametrize(
@@ -124,12 +152,45 @@ def test_counts_that_agree_keep_every_promise() -> None:
         ),
         pytest.param(client(retries={"protocol": 3}), {REASONS}, id="a retry without a reason"),
         pytest.param(client(redirects=0), {REASONS}, id="a redirect that was not followed"),
-        pytest.param(reviews(created=(1,)), {REVIEWS_ONCE}, id="a review that was lost"),
-        pytest.param(reviews(created=(1, 2, 2)), {REVIEWS_ONCE}, id="a review created twice"),
-        pytest.param(reviews(created=(1, 2, 3)), {REVIEWS_ONCE}, id="a review of nobody's"),
+        pytest.param(
+            reviews(created=(1,), accompanied=1), {REVIEWS_ONCE}, id="a review that was lost"
+        ),
+        pytest.param(
+            reviews(created=(1, 2, 2), accompanied=3), {REVIEWS_ONCE}, id="a review created twice"
+        ),
+        pytest.param(
+            reviews(created=(1, 2, 3), accompanied=3), {REVIEWS_ONCE}, id="a review of nobody's"
+        ),
+        pytest.param(reviews(accompanied=1), {MAY_CROSS}, id="a header that was left behind"),
+        pytest.param(client(visited=45), {TOURS}, id="a resource that was visited twice"),
+        pytest.param(books(toured=29), {TOURS}, id="a resource that was not asked for"),
+        pytest.param(
+            replace(client(visited=45), hosts=(replace(BOOKS, toured=29), REVIEWS)),
+            {TOURS},
+            id="a resource that no tour found",
+        ),
+        pytest.param(client(tours=1), {TOURS, REFUSED}, id="a tour that never ended"),
         pytest.param(books(leaked={**NONE, "credential": 1}), {CREDENTIAL}, id="a credential"),
         pytest.param(reviews(leaked={**NONE, "cookie": 1}), {COOKIE}, id="a cookie"),
         pytest.param(books(leaked={**NONE, "custom header": 1}), {HEADER}, id="a custom header"),
+        pytest.param(
+            reviews(leaked={**NONE, "caller's header": 1}), {CALLERS}, id="a caller's header"
+        ),
+        pytest.param(stranger(arrived=1), {REFUSED}, id="a connection to a stranger"),
+        pytest.param(
+            stranger(arrived=1, read=1, leaked={**NONE, "credential": 1}),
+            {REFUSED, CREDENTIAL, ATTEMPTS, SPANS},
+            id="a credential that a stranger got",
+        ),
+        pytest.param(client(refused=49), {REFUSED}, id="a refusal that nobody heard of"),
+        pytest.param(
+            client(unfollowed={"preview: DowngradeError": 48}), {REFUSED}, id="another refusal"
+        ),
+        pytest.param(
+            client(refused=47, unfollowed={**UNFOLLOWED, "seller: LinkCredentialsError": 23}),
+            {REFUSED},
+            id="a link that was followed",
+        ),
         pytest.param(
             replace(GOOD, searched=(Searched(what="spans", count=9, with_secrets=1),)),
             {SECRETS},
@@ -190,6 +251,10 @@ def test_a_leak_is_a_leak_also_where_a_host_never_saw_its_own() -> None:
         (GOOD, "5 calls + 4 retries + 1 redirect"),
         (GOOD, "2 asked, 2 created, 1 sent again"),
         (GOOD, "6 at their own host, 0 at another"),
+        (GOOD, "2 tours, 46 visits, 46 resources asked for"),
+        (GOOD, "2 of 2 reviews came with it"),
+        (GOOD, "48 refused, 0 connections at their host"),
+        (stranger(arrived=1), "48 refused, 1 connection at their host"),
         (GOOD, "0 in 20 log lines"),
         (GOOD, "4 calls, 4 answered, 1 more in hooks"),
         (client(in_flight=1), "1 call in flight, 0 sockets, 0 errors"),

@@ -35,6 +35,7 @@ from sleepwalker.cli.demo.traces import Traces, interest
 from sleepwalker.cli.demo.watch import Watch, percentile
 from sleepwalker.cli.demo.workload import TRAVERSAL, Workload, template
 from sleepwalker.connection import ConnectionManager
+from sleepwalker.links import ServiceManager
 from sleepwalker.observability import events
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def scene() -> Iterator[Scene]:
     planted = Planted(*NAMES)
     hosts = []
     for name in NAMES:
-        api = Books({}, planted)
+        api = Books({}, planted, stranger="https://127.0.0.5:1")
         api.name = name
         hosts.append(
             Host(
@@ -98,9 +99,9 @@ def scene() -> Iterator[Scene]:
     watch.record(events.RequestStarted(POOL, "GET"))
     manager = ConnectionManager(registry=False, tracer_provider=False, logger=False)
     workload = Workload(
-        manager,
-        {},
+        ServiceManager(manager),
         {"books": "https://127.0.0.1:1"},
+        {"https://127.0.0.1:1": "card"},
         threads=8,
         seed=1,
         tracer=TracerProvider(shutdown_on_exit=False).get_tracer("test"),
@@ -142,7 +143,16 @@ def test_the_live_view_shows_hosts_pools_numbers_and_the_log(scene: Scene) -> No
     on.print(Live(on, scene).drawn())
     text = printed(on)
 
-    for name in (*NAMES, "in flight", "p95", "retries", "a second", "reviews", scene.metrics_url):
+    for name in (
+        *NAMES,
+        "in flight",
+        "p95",
+        "retries",
+        "a second",
+        "reviews",
+        "tours",
+        scene.metrics_url,
+    ):
         assert name in text
     assert "books basic GET attempt=49 reason=protocol wait=0.012" in text
     assert "4bf92f3577b34da6a3ce929d0e0e4736" not in text

@@ -1,12 +1,14 @@
 """What the demo's traces must look like, as rules: which spans are below which, and how they agree.
 
+There are two kinds: a reader's way from a book to a review, and a tour of all that the hosts have.
+
 Rule 1: a span that no rule allows where it stands is a mistake, and so is one that is not there.
 Rule 2: a rule looks at what arrived at a collector, and at nothing else.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ CONNECT: Final = "sleepwalker.connect"
 HOOK: Final = "sleepwalker.hook"
 REQUEST: Final = "sleepwalker.request"
 FOLLOW: Final = "sleepwalker.follow"
+TRAVERSE: Final = "sleepwalker.traverse"
 
 RELATIONS: Final = ["author", "reviews", "create"]
 """The links that a traversal follows, in order."""
@@ -28,6 +31,18 @@ ASKED: Final = (
     {"POST /reviews"},
 )
 """The call at the start of a traversal, and below each link."""
+LISTS: Final = ["GET /books", "GET /authors", "GET /reviews"]
+"""The calls at the start of a tour."""
+TOURED: Final = Counter(
+    {
+        ("next", "success", None): 3,
+        ("item", "success", None): 19,
+        ("reviews", "success", None): 7,
+        ("preview", "refused", "downgrade"): 12,
+        ("seller", "refused", "credentials"): 12,
+    }
+)
+"""The links of a tour: relation, outcome and error. No book is left for the authors' own links."""
 DIRECTLY: Final = [
     ("DirectoryHook", 1, "declined"),
     ("ReadyHook", 1, "declined"),
@@ -62,8 +77,13 @@ class Trace:
         return [span for span in self.below(self.root) if span.name == FOLLOW]
 
     @property
+    def is_tour(self) -> bool:
+        """Whether it is of a tour."""
+        return self.root.name == "tour"
+
+    @property
     def whole(self) -> bool:
-        """Whether it went all the way."""
+        """Whether a reader went all the way."""
         return [told(span, "link.relation") for span in self.follows] == RELATIONS
 
     def outline(self, span: ReceivedSpan) -> list[str]:
@@ -105,17 +125,66 @@ def asked(request: ReceivedSpan) -> str:
 
 
 def mistakes(trace: Trace) -> list[str]:
-    """Say what is wrong with the trace of a traversal, whole or stopped on the way."""
-    return list(_mistakes(trace))
-
-
-def _mistakes(trace: Trace) -> Iterator[str]:
+    """Say what is wrong with a trace: of a tour, or of a reader's way, stopped or not."""
     ids = {span.span_id for span in trace.spans}
-    yield from (
+    torn = [
         f"{span.name} has a parent that is not in its trace"
         for span in trace.spans
         if span is not trace.root and span.parent_id not in ids
+    ]
+    return [*torn, *(_of_tour if trace.is_tour else _of_way)(trace)]
+
+
+def _of_tour(trace: Trace) -> Iterator[str]:
+    """The lists and their pages one by one, then all that is linked from there at once."""
+    *first, traverse = trace.below(trace.root)
+    lists = [asked(span) for span in first if span.name == REQUEST]
+    if lists != LISTS:
+        yield f"began with {lists}"
+    if traverse.name != TRAVERSE:
+        yield f"went on with {traverse.name}"
+    links = trace.below(traverse)
+    # One after the other, and at once: so each has its own.
+    for follow in [*trace.follows, *links]:
+        yield from _of_toured(follow, trace)
+    followed = Counter(
+        (told(span, "link.relation"), told(span, "outcome"), span.attributes.get("error.type"))
+        for span in [*trace.follows, *links]
     )
+    if followed != TOURED:
+        yield f"followed {dict(followed)}"
+    told_of = {key: told(traverse, f"traverse.{key}") for key in ("visited", "failed", "left_out")}
+    refused = sum(count for (_, outcome, _), count in TOURED.items() if outcome == "refused")
+    # The pages are there already, and count as visited as well.
+    visited = len(links) - refused + len(lists) + len(trace.follows)
+    if told_of != {"visited": visited, "failed": refused, "left_out": 0}:
+        yield f"told of {told_of}"
+
+
+def _of_toured(follow: ReceivedSpan, trace: Trace) -> Iterator[str]:
+    """A link that is followed has its call below it, one that is refused has nothing."""
+    inner = trace.below(follow)
+    sources = [each for each in trace.spans if (each.trace_id, each.span_id) in follow.links]
+    if follow.name != FOLLOW or [span.name for span in sources] != [REQUEST]:
+        yield f"{follow.name} from {[span.name for span in sources]}"
+        return
+    told_of = [told(follow, f"link.{key}") for key in ("source_host", "target_host", "cross_host")]
+    source = _host(trace.below(sources[0])[-1])
+    if told(follow, "outcome") == "refused":
+        if inner or told_of != [source, None, None]:
+            yield f"a refused link, {told_of}, with {[span.name for span in inner]}"
+        return
+    if [span.name for span in inner] != [REQUEST]:
+        yield f"a followed link with {[span.name for span in inner]}"
+        return
+    target = _host(next(span for span in trace.below(inner[0]) if span.kind == "CLIENT"))
+    if told_of != [source, target, source != target]:
+        yield f"a link from {source} to {target}, {told_of}"
+    # A traversal has no name for what it asks for.
+    yield from _of_attempts(trace, inner[0], name="GET")
+
+
+def _of_way(trace: Trace) -> Iterator[str]:
     if (trace.root.name, trace.root.kind) != ("traversal", "INTERNAL"):
         yield f"the root is {trace.root.name}"
     relations = [told(span, "link.relation") for span in trace.follows]
@@ -206,8 +275,11 @@ def _of_request(trace: Trace, request: ReceivedSpan) -> Iterator[str]:
             yield f"{asked(request)} with {span.name}"
 
 
-def _of_attempts(trace: Trace, request: ReceivedSpan) -> Iterator[str]:
-    """Each attempt but the last has failed or is redirected; the last is as its call."""
+def _of_attempts(trace: Trace, request: ReceivedSpan, *, name: str | None = None) -> Iterator[str]:
+    """Each attempt but the last has failed or is redirected; the last is as its call.
+
+    :param name: what the attempts are called; `None`: as what was asked for
+    """
     attempts = [span for span in trace.below(request) if span.kind == "CLIENT"]
     if told(request, "attempts") != len(attempts) or not attempts:
         yield f"{told(request, 'attempts')} attempts told, {len(attempts)} seen"
@@ -222,9 +294,10 @@ def _of_attempts(trace: Trace, request: ReceivedSpan) -> Iterator[str]:
     if failed != [*(status != 307 for status in statuses[:-1]), request.status == "ERROR"]:
         yield f"failed {failed} with {statuses}"
     # Where a redirect leads has no name of the caller's.
-    named = {asked(request)} if 307 not in statuses else {asked(request), "GET"}
+    name = name or asked(request)
+    named = {name} if 307 not in statuses else {name, "GET"}
     if {span.name for span in attempts} != named:
-        yield f"attempts {[span.name for span in attempts]} of {asked(request)}"
+        yield f"attempts {[span.name for span in attempts]} of {name}"
     if any(trace.below(span) for span in attempts):
         yield "an attempt with something below it"
 

@@ -232,7 +232,7 @@ def the_header_that_may_cross_came_along(evidence: Evidence) -> Promise:
     return Promise(
         "The one header that may cross came along",
         kept=_kept(accompanied == created, tried=created > 0),
-        numbers=f"with {accompanied:,} of {_many(created, 'reviews')}",
+        numbers=f"{accompanied:,} of {_many(created, 'reviews')} came with it",
     )
 
 

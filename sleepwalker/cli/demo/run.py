@@ -386,7 +386,8 @@ class _Stage:
     def _await_closed_sockets(self) -> None:
         """Let the hosts see that the client has closed its sockets."""
         until = time.monotonic() + SOCKETS_CLOSE
-        while any(host.ledger.counts().open for host in self.hosts) and time.monotonic() < until:
+        hosts = (*self.hosts, self._stranger)
+        while any(host.ledger.counts().open for host in hosts) and time.monotonic() < until:
             time.sleep(0.01)
 
     def toured(self) -> Toured:
