@@ -53,6 +53,7 @@ from sleepwalker.links import DEFAULT_FORMATS, Document, Links, MediaType
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sleepwalker.cli.demo.apis import Api
     from tests.servers import CertificateAuthority
 
 URLS = {name: f"https://{name}.example" for name in NAMES}
@@ -482,7 +483,7 @@ def test_whoever_follows_all_links_of_all_hosts_comes_to_as_many_resources_as_th
     pair = f"Basic {basic(authors.client_id, authors.client_secret)}"
     token = authors.reply(ask("POST", "/token", Authorization=pair)).document["access_token"]
     reviews = Reviews(URLS, planted, Ledger(REVIEWS, planted, lambda _: None), warm=True)
-    hosts = {
+    hosts: dict[str, tuple[Api, dict[str, str]]] = {
         URLS[BOOKS]: (books, known),
         URLS[AUTHORS]: (authors, {"Authorization": f"Bearer {token}"}),
         URLS[REVIEWS]: (reviews, {API_KEY: reviews.api_key}),

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from dashboards.source import rules, thresholds
-from sleepwalker.cli.demo.apis import AUTHORS, BOOKS, REVIEWS
+from sleepwalker.cli.demo.apis import AUTHORS, BOOKS, RESOURCES, REVIEWS, SHELF
 from sleepwalker.cli.demo.client import POLICY as PATIENT
 from sleepwalker.cli.demo.faults import Fault
 from sleepwalker.cli.demo.ratings import ANSWERED, FAILED, POLICY, RATERS, RATINGS, REFUSED
+from sleepwalker.cli.demo.tours import AT_ONE_HOST
 from sleepwalker.cli.demo.watch import UNSENT_ERRORS
 from sleepwalker.observability import names
 from tests.dashboards.playing import JOB, THREADS, Panel, Played, panels, played
@@ -50,8 +51,10 @@ POOLS: Final = {**AUTHS, RATINGS: {"none"}}
 TIMEOUTS: Final = {"read_timeout", "timeout", "deadline"}
 OPEN: Final = names.BREAKER_STATES.index("open")
 
-MOST_IN_FLIGHT: Final = {BOOKS: THREADS, AUTHORS: 2 * THREADS, REVIEWS: THREADS, RATINGS: RATERS}
-"""One call a thread; one to the authors may have one for a token under way."""
+AT_ONCE: Final = THREADS + AT_ONE_HOST
+"""Calls to one host: one a thread, and those of a tour."""
+MOST_IN_FLIGHT: Final = {BOOKS: AT_ONCE, AUTHORS: 2 * AT_ONCE, REVIEWS: AT_ONCE, RATINGS: RATERS}
+"""A call to the authors may have one for a token under way."""
 
 GUESSED: Final = (1.0, 1.5)
 """How much more than what it saw a rate says that there was: it guesses what came in the time of
@@ -147,6 +150,16 @@ class Run:
         """Count the answers that ended a call well."""
         sent = self.answers(*which).items()
         return sum(n for status, n in sent if 200 <= status < 300) - self.late(*which)
+
+    def toured(self, *which: str) -> int:
+        """Count the links that tours followed: all but where they begin, at each host."""
+        tours = self.hosts[BOOKS].toured // RESOURCES[BOOKS]
+        return sum(self.hosts[name].toured - tours for name in which)
+
+    @property
+    def refused(self) -> int:
+        """Count the links that were refused: two of each book, in each tour."""
+        return 2 * len(SHELF) * (self.hosts[BOOKS].toured // RESOURCES[BOOKS])
 
     @property
     def created(self) -> int:
@@ -502,17 +515,24 @@ def connect_failures(ask: Asked) -> Iterator[Compared]:
 
 def follows(ask: Asked) -> Iterator[Compared]:
     # A review is created by a link of the reviews' own; authors link to the list of them.
+    toured, refused = ask.run.toured(REVIEWS), ask.run.refused
     within, across = (ask.one(query, host=REVIEWS) for query in (0, 1))
     yield "to create", within, ask.run.created
-    # A traversal may be stopped on its way.
-    yield "to the reviews", 0 <= across - within <= THREADS, True
-    to_authors = ask.one(1, host=AUTHORS) + ask.one(0, host=BOOKS)
-    yield "to the authors", 0 <= to_authors - across <= THREADS, True
+    # A reader may be stopped on the way.
+    yield "to the reviews", 0 <= across - toured - within <= THREADS, True
+    # What is refused leads nowhere, and is told of where it stands.
+    to_books = ask.all(0, host=BOOKS) + ask.all(1, host=BOOKS) - ask.run.toured(BOOKS) - refused
+    to_authors = ask.one(1, host=AUTHORS) + to_books
+    yield "to the authors", 0 <= to_authors - (across - toured) <= THREADS, True
+    yield "within the authors", ask.one(0, host=AUTHORS), ask.run.toured(AUTHORS)
 
 
 def followed(ask: Asked) -> Iterator[Compared]:
-    yield "outcomes", set(ask.by(names.LABEL_OUTCOME)), {"success"}
-    yield "all", 0 <= ask.all() - 3 * ask.run.created <= 2 * THREADS, True
+    found = ask.by(names.LABEL_OUTCOME)
+    yield "outcomes", set(found), {"success", "refused"}
+    by_readers = found["success"] - ask.run.toured(*MAIN)
+    yield "followed", 0 <= by_readers - 3 * ask.run.created <= 2 * THREADS, True
+    yield "refused", found["refused"], ask.run.refused
 
 
 def nothing(ask: Asked) -> Iterator[Compared]:
