@@ -84,9 +84,10 @@ def demo(
 ) -> None:
     """Three misbehaving HTTPS hosts on loopback, a workload that survives them, and the proof.
 
-    Books, authors and reviews link to each other. Several threads follow the links over one
-    ConnectionManager and write reviews, while the hosts answer 503, reset, stall and restart.
-    At the end the hosts' own counts are held against the client's.
+    Books, authors and reviews link to each other, each in a format of its own. Several threads
+    follow the links with one ServiceManager and write reviews, and one goes round all pages and
+    links, while the hosts answer 503, reset, stall and restart. Links to where nobody should go are
+    refused. At the end the hosts' own counts are held against the client's.
 
     Exit code: 0 if every promise was kept; 1 if one was broken, or not tried: a run of a second or
     two with one thread or two has no occasion for all. After Ctrl-C the summary comes too, and the

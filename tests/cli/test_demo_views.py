@@ -31,6 +31,7 @@ from sleepwalker.cli.demo.planted import COOKIE, Planted
 from sleepwalker.cli.demo.proof import ClientCounts, Evidence, Promise, promises
 from sleepwalker.cli.demo.run import view_for
 from sleepwalker.cli.demo.scene import Scene, counted, milliseconds
+from sleepwalker.cli.demo.tours import Toured
 from sleepwalker.cli.demo.traces import Traces, interest
 from sleepwalker.cli.demo.watch import Watch, percentile
 from sleepwalker.cli.demo.workload import TRAVERSAL, Workload, template
@@ -520,6 +521,23 @@ def test_the_pools_are_shown_with_what_became_of_every_hook_at_any_width(width: 
     cells = "".join(row[head.index("hooks") :] for row in rows)
 
     assert cells.replace(" ", "") == "DirectoryHookdeclined1;HostHookconnected1"
+
+
+@pytest.mark.parametrize("width", [100, 40])
+def test_tours_are_told_with_each_kind_of_refusal_and_what_it_says(width: int) -> None:
+    toured = Toured(
+        1,
+        32,
+        {"seller: LinkCredentialsError": 12},
+        {"seller: LinkCredentialsError": "no credentials for https://127.0.0.5:1"},
+    )
+    host = HostCounts(name="books", url="u")
+    on = console(width, terminal=False)
+    on.print(summary.tours(toured, Evidence(client=ClientCounts(), hosts=(host, host, host))))
+    text = " ".join(printed(on).split())
+
+    assert "1 tour over 3 hosts: 32 resources visited, 12 links refused" in text
+    assert "seller: LinkCredentialsError (12) no credentials for https://127.0.0.5:1" in text
 
 
 def test_the_verdict_tells_the_errors_there_were() -> None:

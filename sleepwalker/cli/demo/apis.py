@@ -1,7 +1,7 @@
 """What the three hosts answer: books, authors and reviews, whose documents link to each other.
 
 Each writes its links in a format of its own: books as HAL, authors in `Link` headers, reviews as
-Siren. And some books have links that nobody should follow: to a stranger.
+Siren. And each book has two links that nobody should follow: to a stranger.
 
 Rules:
 
@@ -88,8 +88,8 @@ FORM = ("number", "book", "author", "stars")
 """What a review is created from."""
 
 PREVIEW, SELLER = "preview", "seller"
-"""The links of each book that must not be followed: one leads to plain http, and one to a host
-that we have no credentials for. Both lead to the stranger."""
+"""The links of each book that must not be followed: one leads to plain http, one to a host that we
+have no credentials for. Both lead to the stranger."""
 
 
 class Request(NamedTuple):
