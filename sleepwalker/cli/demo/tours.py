@@ -77,7 +77,9 @@ class Tours:
     def go(self) -> None:
         """Go on one tour; no two at the same time."""
         errand = f"{TOUR} {self._tours + 1}"
-        with self._tracer.start_as_current_span(TOUR):
+        with self._tracer.start_as_current_span(
+            TOUR, record_exception=False, set_status_on_exception=False
+        ):
             pages: list[Resource] = []
             for host, path in LISTS.items():
                 url = self._urls[host]

@@ -132,7 +132,6 @@ class Workload:
                     if self._traverse(chance, span):
                         with self._lock:
                             self.traversals += 1
-                        self._way_known.set()
                 except SleepwalkerException as error:
                     self._failed(error)
                     self._stopping.wait(PAUSE)
@@ -143,7 +142,7 @@ class Workload:
     def _tour(self) -> None:
         # The readers come first: it is their traces that show how connections are established.
         self._way_known.wait()
-        while self.traversals:
+        while self.asked:
             try:
                 self.tours.go()
             except Exception as error:  # noqa: BLE001 - told by the proof; the readers go on
@@ -188,6 +187,7 @@ class Workload:
         form = reviews.link("create")
         with self._lock:
             self.asked.add(review["number"])
+        self._way_known.set()
         reviews.act(form, review, idempotency_key=True, template=template(form.url()))
         return True
 
