@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from requests.structures import CaseInsensitiveDict
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ._link import Link
+
+
+_LONGEST = 4096
+"""What is read of a `Content-Type`, in characters."""
 
 
 class MediaType(NamedTuple):
@@ -31,16 +36,24 @@ class MediaType(NamedTuple):
     @classmethod
     def of(cls, text: str | None) -> MediaType:
         """Understand a `Content-Type`; the name of one that can't be understood is empty."""
+        # The standard library takes a time that grows with the square of the length, and takes
+        # lone surrogates ill.
+        text = (text or "")[:_LONGEST].encode("utf-8", "replace").decode()
         message = Message()
-        message["Content-Type"] = (text or "").replace("\r", " ").replace("\n", " ")
+        message["Content-Type"] = text.replace("\r", " ").replace("\n", " ")
         found = message.get_params() or [("", "")]
-        name = found[0][0].strip().lower() if "/" in (text or "") else ""
-        return cls(name, {key.lower(): value for key, value in found[1:]})
+        name = found[0][0].strip().lower() if "/" in text else ""
+        return cls(name, {key.lower(): _decoded(value) for key, value in found[1:]})
 
     @property
     def is_json(self) -> bool:
         """Whether it says that the body is JSON."""
         return self.name == "application/json" or self.name.endswith("+json")
+
+
+def _decoded(value: str | tuple[str, str, str]) -> str:
+    """A parameter's value, of which the standard library gives three parts if it is extended."""
+    return value if isinstance(value, str) else collapse_rfc2231_value(value)
 
 
 NO_MEDIA_TYPE = MediaType("", {})
@@ -51,11 +64,13 @@ NO_MEDIA_TYPE = MediaType("", {})
 class Document:
     """A document that may have links.
 
-    :ivar url: where it was found, absolute: what its links are resolved against
+    :ivar url: where it was found, absolute
     :ivar media_type: what it says it is
     :ivar headers: of the answer with it
     :ivar data: what its JSON says; `None` where it has none
     :ivar link_headers: the values of its `Link` headers, one for each header
+    :ivar within: of a document that stands in another one: what that one's relative URLs are
+        relative to; `None`: it stands by itself
     """
 
     url: str
@@ -63,6 +78,12 @@ class Document:
     headers: Mapping[str, str] = field(default_factory=CaseInsensitiveDict)
     data: Any = None
     link_headers: tuple[str, ...] = ()
+    within: str | None = None
+
+    @property
+    def base(self) -> str:
+        """What its relative URLs are relative to, unless its format knows better."""
+        return self.within or self.url
 
 
 class Embedded(NamedTuple):
@@ -71,6 +92,8 @@ class Embedded(NamedTuple):
     url: str | None
     """Where it says that it is; `None`: nowhere."""
     data: Any
+    within: str | None = None
+    """What the URLs in it are relative to; `None`: to where it is."""
 
 
 @runtime_checkable
@@ -85,7 +108,7 @@ class LinkFormat(Protocol):
 
             def links(self, document):
                 for url in document.data["see"]:
-                    yield Link(rel="related", href=url, base=document.url)
+                    yield Link(rel="related", href=url, base=document.base)
 
         services = ServiceManager(connections, formats=[Feed(), *DEFAULT_FORMATS])
     """

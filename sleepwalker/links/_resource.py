@@ -84,6 +84,8 @@ class Resource:
         self._links: Links | None = None
         self._media_type = MediaType("", {})
         """Of the document that it stands in, if it was not got by itself."""
+        self._within_url: str | None = None
+        """What that document's relative URLs are relative to."""
 
     # --- what it is --------------------------------------------------------------------------
 
@@ -172,13 +174,13 @@ class Resource:
     def _within(self, form: LinkFormat, document: Document, each: Embedded) -> Resource:
         answer = Answer(each.url or self.url, None, each.data)
         made = Resource(self.service, answer, self._trail._replace(formats=(form,)))
-        made._media_type = document.media_type
+        made._media_type, made._within_url = document.media_type, each.within
         return made
 
     def _document(self) -> Document:
         response = self.response
         if response is None:
-            return Document(self.url, self._media_type, data=self.data)
+            return Document(self.url, self._media_type, data=self.data, within=self._within_url)
         raw: Any = getattr(response.raw, "headers", None)
         several = raw.getlist("Link") if hasattr(raw, "getlist") else []
         if not several and (one := response.headers.get("Link")):

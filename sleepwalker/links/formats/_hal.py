@@ -39,7 +39,7 @@ class HAL(LinkFormat):
         there = set()
         for rel, value in members(document.data, "_links"):
             for each in several(value):
-                link = _link(rel, each, document.url, curies)
+                link = _link(rel, each, document.base, curies)
                 if link is not None:
                     there.add((rel, link.href))
                     yield link
@@ -49,7 +49,7 @@ class HAL(LinkFormat):
                     yield Link(
                         rel=rel,
                         href=one.url,
-                        base=document.url,
+                        base=document.base,
                         also=_written_out(rel, curies),
                         data=one.data,
                     )
@@ -58,7 +58,7 @@ class HAL(LinkFormat):
         """What stands in ``_embedded`` (section 4.1.2)."""
         return {
             rel: [
-                Embedded(resolved(document.url, text(_self(each), "href")), each)
+                Embedded(resolved(document.base, text(_self(each), "href")), each, document.base)
                 for each in several(value)
                 if isinstance(each, Mapping)
             ]

@@ -38,12 +38,12 @@ class Siren(LinkFormat):
         """The links, then the sub-entities, then the actions."""
         data = document.data if isinstance(document.data, Mapping) else {}
         for each in several(data.get("links")):
-            yield from _links(each, text(each, "href"), document.url)
+            yield from _links(each, text(each, "href"), document.base)
         for each in several(data.get("entities")):
             href = text(each, "href")
-            yield from _links(each, href or _self(each), document.url, embedded=href is None)
+            yield from _links(each, href or _self(each), document.base, embedded=href is None)
         for each in several(data.get("actions")):
-            action = _action(each, document.url)
+            action = _action(each, document.base)
             if action is not None:
                 yield action
 
@@ -53,7 +53,7 @@ class Siren(LinkFormat):
         data = document.data if isinstance(document.data, Mapping) else {}
         for each in several(data.get("entities")):
             if isinstance(each, Mapping) and "href" not in each:
-                one = Embedded(resolved(document.url, _self(each)), each)
+                one = Embedded(resolved(document.base, _self(each)), each, document.base)
                 for rel in _relations(each):
                     found.setdefault(rel, []).append(one)
         return found
