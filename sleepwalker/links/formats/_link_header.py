@@ -6,12 +6,14 @@ don't like.
 
 Rules:
 
-1. Of a parameter that stands there several times, the first counts, as the RFC says.
+1. Of a parameter that may stand there once, the first counts, as the RFC says.
 2. A link without `rel` is none; what comes behind what can't be read is left out, as it says too.
+3. No header takes more than a time in proportion to its length.
 """
 
 from __future__ import annotations
 
+import re
 from email.utils import decode_rfc2231
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin
@@ -25,15 +27,23 @@ if TYPE_CHECKING:
     from sleepwalker.links._format import Document
 
 _BLANK = " \t"
-_KNOWN = frozenset({"rel", "rev", "anchor", "title", "title*", "type"})
-"""The parameters that a link has attributes of its own for."""
+_FOLD = re.compile(r"\r?\n[ \t]+")
+"""Where a header goes on in the next line (RFC 9112, 5.2)."""
+_KNOWN = frozenset({"rel", "rev", "anchor", "title", "type"})
+"""The parameters that a link has attributes of its own for, or that aren't read."""
+_CHARSETS = frozenset({"utf-8", "iso-8859-1"})
+"""Of extended values: that of RFC 8187, and the other one of RFC 5987 before it."""
 
 
 class LinkHeader(LinkFormat):
     """The links in `Link` headers (RFC 8288), several in each, and several of them.
 
-    Extension parameters, `media` and `hreflang` are among a link's `attributes`; ``rev`` isn't
-    read, as the RFC advises.
+    `media`, `hreflang` and extension parameters are among a link's `attributes`: a text, or a tuple
+    of texts where one stands there several times; of `name` and `name*`, the latter counts if it
+    can be decoded (RFC 8187). A link with an `anchor` is about what that names, and so among
+    `Links.elsewhere`.
+
+    Not read: ``rev``, as the RFC advises, and the language that an extended value is said to be in.
     """
 
     def recognizes(self, document: Document) -> bool:
@@ -43,47 +53,64 @@ class LinkHeader(LinkFormat):
     def links(self, document: Document) -> Iterable[Link]:
         """The links in its headers, in their order."""
         for value in document.link_headers:
-            for target, parameters in _parsed(value):
+            for target, parameters in _parsed(_text(value)):
                 yield from _links(target, parameters, document.url)
+
+
+def _text(value: str) -> str:
+    """The header in one line; UTF-8, if that is what was sent, which `http.client` can't know."""
+    value = _FOLD.sub(" ", value)
+    if not value.isascii():
+        try:
+            return value.encode("latin-1").decode("utf-8")
+        except UnicodeError:
+            pass
+    return value
 
 
 def _links(target: str, parameters: list[tuple[str, str]], url: str) -> Iterator[Link]:
     first: dict[str, str] = {}
     for name, value in parameters:
         first.setdefault(name, value)
+    relations = [rel for rel in first.get("rel", "").replace("\t", " ").split(" ") if rel]
     anchor = first.get("anchor")
-    attributes: dict[str, Any] = {}
-    for name, value in parameters:
-        if name not in _KNOWN:
-            _add(attributes, name, value)
-    for rel in dict.fromkeys(first.get("rel", "").split()):
-        try:
-            context = None if anchor is None else urljoin(url, anchor)
-        except ValueError:
-            # It is about nobody knows what.
-            return
+    try:
+        context = None if anchor is None else urljoin(url, anchor)
+    except ValueError:
+        # It is about nobody knows what.
+        return
+    title = _decoded(first.get("title*"))
+    attributes = _attributes(parameters)
+    for rel in dict.fromkeys(relations):
         yield Link(
             rel=rel,
             href=target,
             base=url,
             context=context,
-            title=_decoded(first.get("title*")) or first.get("title"),
+            title=first.get("title") if title is None else title,
             type=first.get("type"),
             attributes=attributes,
         )
 
 
-def _add(attributes: dict[str, Any], name: str, value: str) -> None:
-    """Add a parameter: `name*`, which says more, wins over `name`; `hreflang` may be several."""
-    if name.endswith("*"):
-        decoded = _decoded(value)
-        if decoded is not None:
-            attributes[name[:-1]] = decoded
-    elif name == "hreflang" and name in attributes:
-        before = attributes[name]
-        attributes[name] = (*(before if isinstance(before, tuple) else (before,)), value)
-    else:
-        attributes.setdefault(name, value)
+def _attributes(parameters: list[tuple[str, str]]) -> dict[str, Any]:
+    """The parameters that a link has no attributes of its own for."""
+    plain: dict[str, list[str]] = {}
+    extended: dict[str, list[str]] = {}
+    for name, value in parameters:
+        base = name.removesuffix("*")
+        if base in _KNOWN:
+            continue
+        if base == name:
+            plain.setdefault(base, []).append(value)
+        elif (decoded := _decoded(value)) is not None:
+            extended.setdefault(base, []).append(decoded)
+    if "media" in plain:
+        del plain["media"][1:]
+    return {
+        name: values[0] if len(values) == 1 else tuple(values)
+        for name, values in {**plain, **extended}.items()
+    }
 
 
 def _decoded(value: str | None) -> str | None:
@@ -91,7 +118,7 @@ def _decoded(value: str | None) -> str | None:
     if value is None:
         return None
     charset, language, text = decode_rfc2231(value)
-    if charset is None or language is None or charset.lower() not in {"utf-8", "iso-8859-1"}:
+    if charset is None or language is None or charset.lower() not in _CHARSETS:
         return None
     try:
         return unquote(text, encoding=charset, errors="strict")
@@ -154,12 +181,12 @@ def _quoted(text: str, at: int) -> tuple[str, int]:
         char = text[at]
         if char == '"':
             return "".join(parts), at + 1
-        if char == "\\" and at + 1 < end:
+        if char == "\\":
             at += 1
-            char = text[at]
+            char = text[at : at + 1]
         parts.append(char)
         at += 1
-    return "".join(parts), at
+    return "".join(parts), end
 
 
 def _past_blanks(text: str, at: int) -> int:
