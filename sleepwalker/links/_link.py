@@ -3,8 +3,8 @@
 Rules:
 
 1. A link is a value: what a document said, and where it is resolved from. It fetches nothing.
-2. Relations compare as RFC 8288 says: registered ones and extension ones (URIs) alike as text,
-   whatever their case.
+2. Relations compare as RFC 8288 says (2.1.1, 2.1.2): registered ones and extension ones (URIs)
+   alike, character by character, whatever the case of ASCII letters.
 3. Nothing of a target but its origin is shown in a `repr`: its query may hold a key.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from string import ascii_lowercase, ascii_uppercase
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag, urljoin
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 """What no URL has; a backslash is a slash to some readers only."""
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -125,13 +127,26 @@ class Link:
         return f"<Link {self.rel!r}{more} {href}>"
 
 
+def _target(link: Link) -> tuple[str, bool, str]:
+    """Where a link leads, and how."""
+    if not link.templated:
+        try:
+            return link.method, False, link.url()
+        except LinkURLError:
+            pass
+    return link.method, link.templated, f"{link.base} {link.href}"
+
+
 def same_relation(one: str, other: str) -> bool:
     """Whether two relation types are the same (RFC 8288, section 2.1)."""
-    return _folded(one) == _folded(other)
+    return folded(one) == folded(other)
 
 
-def _folded(relation: str) -> str:
-    return relation.strip().casefold()
+def folded(relation: str) -> str:
+    """One text for all spellings of a relation type."""
+    relation = relation.strip()
+    # Relation types are ASCII; formats that take other names for them mean just those.
+    return relation.lower() if relation.isascii() else relation.translate(_LOWER)
 
 
 class Links(Mapping[str, "Link | list[Link]"]):
@@ -153,15 +168,16 @@ class Links(Mapping[str, "Link | list[Link]"]):
         self._by_relation: dict[str, list[Link]] = {}
         self._spellings: dict[str, str] = {}
         elsewhere = []
+        here = {None, context, context.partition("#")[0]}
         for link in links:
-            if link.context is not None and link.context != context:
+            if link.context not in here:
                 elsewhere.append(link)
             else:
-                relation = _folded(link.rel)
+                relation = folded(link.rel)
                 relation = self._spellings.get(relation, relation)
                 self._by_relation.setdefault(relation, []).append(link)
                 for spelling in link.also:
-                    self._spellings.setdefault(_folded(spelling), relation)
+                    self._spellings.setdefault(folded(spelling), relation)
         self.elsewhere: tuple[Link, ...] = tuple(elsewhere)
         """The links that are about something else than this document (``anchor``)."""
 
@@ -170,7 +186,7 @@ class Links(Mapping[str, "Link | list[Link]"]):
         return list(self._by_relation.get(self._known(relation), ()))
 
     def _known(self, relation: str) -> str:
-        relation = _folded(relation)
+        relation = folded(relation)
         if relation in self._by_relation:
             return relation
         return self._spellings.get(relation, relation)
@@ -178,11 +194,13 @@ class Links(Mapping[str, "Link | list[Link]"]):
     def one(self, relation: str, *, name: str | None = None) -> Link:
         """The link of a relation, or the one with that name.
 
+        A link that a document gives twice, as in a `Link` header and in its body, is one.
+
         :raises RelationError: when there is none, naming the relations there are, or several
         """
         there = self.all(relation)
         found = there if name is None else [link for link in there if link.name == name]
-        if len(found) == 1:
+        if found and len({_target(link) for link in found}) == 1:
             return found[0]
         raise self._trouble(relation, name, there, found)
 
