@@ -10,10 +10,12 @@ from ._manager import ServiceManager
 from ._resource import Resource
 from ._service import Service
 from ._traversal import Progress, Traversal, Visit
-from .formats import DEFAULT_FORMATS, LinkHeader
+from .formats import DEFAULT_FORMATS, HAL, JSONAPI, LinkHeader, OData, Siren
 
 __all__ = [
     "DEFAULT_FORMATS",
+    "HAL",
+    "JSONAPI",
     "Document",
     "Embedded",
     "Field",
@@ -22,10 +24,12 @@ __all__ = [
     "LinkHeader",
     "Links",
     "MediaType",
+    "OData",
     "Progress",
     "Resource",
     "Service",
     "ServiceManager",
+    "Siren",
     "Traversal",
     "Visit",
 ]

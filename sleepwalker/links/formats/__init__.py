@@ -1,10 +1,12 @@
 """The formats of links that are known, and which of them are tried by default."""
 
 from ._hal import HAL
+from ._json_api import JSONAPI
 from ._link_header import LinkHeader
+from ._odata import OData
 from ._siren import Siren
 
-DEFAULT_FORMATS = (LinkHeader(), HAL(), Siren())
-"""Chosen by what a document says it is."""
+DEFAULT_FORMATS = (LinkHeader(), HAL(), Siren(), JSONAPI(), OData())
+"""Chosen by what a document says it is; those that only look at its media type come first."""
 
-__all__ = ["DEFAULT_FORMATS", "HAL", "LinkHeader", "Siren"]
+__all__ = ["DEFAULT_FORMATS", "HAL", "JSONAPI", "LinkHeader", "OData", "Siren"]
