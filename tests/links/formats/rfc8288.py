@@ -16,9 +16,7 @@ EXAMPLES: Final = (
         headers=(
             '<http://example.com/TheBook/chapter2>; rel="previous"; title="previous chapter"',
         ),
-        links=(
-            link("previous", "http://example.com/TheBook/chapter2", title="previous chapter"),
-        ),
+        links=(link("previous", "http://example.com/TheBook/chapter2", title="previous chapter"),),
     ),
     Example(
         section="3.5, an extension relation",
@@ -275,7 +273,7 @@ RULES: Final = (
         section="RFC 8187, 4.2: both forms",
         url=HERE,
         headers=(
-            '</a>; rel=a; title="EURO exchange rates"; title*=utf-8\'\'%e2%82%ac%20exchange%20rates',
+            "</a>; rel=a; title=\"EURO exchange rates\"; title*=utf-8''%e2%82%ac%20exchange%20rates",
         ),
         links=(link("a", f"{SITE}/a", title="€ exchange rates"),),
     ),

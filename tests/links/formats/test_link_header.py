@@ -68,7 +68,7 @@ ANY_HEADER = st.one_of(
     st.text(max_size=80),
     st.lists(
         st.sampled_from(
-            [*'<>;,="\\ *\t%\'', "rel", "title", "anchor", "UTF-8''", "a", "[", "//", "\r\n "]
+            [*"<>;,=\"\\ *\t%'", "rel", "title", "anchor", "UTF-8''", "a", "[", "//", "\r\n "]
         ),
         max_size=40,
     ).map("".join),
