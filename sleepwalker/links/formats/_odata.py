@@ -104,9 +104,8 @@ class OData(LinkFormat):
             yield from _own_links(value)
             if value.is_service:
                 yield from _entry_points(value)
-            else:
-                for each in value.members():
-                    yield from _where(each, "item")
+            for each in value.members():
+                yield from _where(each, "item")
             for path, inner in _structure(value):
                 yield from _operations(path, inner)
                 for name in inner.names:
@@ -117,7 +116,7 @@ class OData(LinkFormat):
         if not isinstance(document.data, Mapping):
             return {}
         value = _Object(document.data, document.base)
-        found = {} if value.collection is None else {"item": _embedded(value.members())}
+        found = {"item": _embedded(value.members())}
         for path, inner in _structure(value):
             for name in inner.names:
                 there = inner.expanded(name)
@@ -160,24 +159,32 @@ class _Object:
         self._said: dict[str, dict[str, _Said]] = {}
         names: dict[str, None] = {}
         for member, value in data.items():
-            name, at, what = member.rpartition("@")
-            if at:
+            if "@" in member:
+                name, _, what = member.rpartition("@")
                 if "@" not in name:
                     what = what.removeprefix(_PREFIX)
                     self._said.setdefault(name, {})[what] = _Said(what, member, value)
-                    names.setdefault(name)
+                    names[name] = None
             elif "#" in member:
                 self.operations.append(member)
             else:
-                names.setdefault(member)
+                names[member] = None
         self.context = self._text("", "context") or ""
-        self.base = (resolved(base, self.context) if self.context else None) or base
-        self._expanded = frozenset(_EXPANDED.findall(self.context.partition("#")[2]))
+        self.base = base
+        self._expanded: frozenset[str] = frozenset()
+        if self.context:
+            self.base = resolved(base, self.context) or base
+            self._expanded = frozenset(_EXPANDED.findall(self.context.partition("#")[2]))
         names.pop("", None)
         if self.collection is not None:
             names.pop("value")
-        self.names = tuple(names)
-        """Its properties: those that stand there, and those of which something is said."""
+        self.is_reference = not names
+        """Whether it says nothing but which entity it is (section 14)."""
+        self.names = [
+            name for name in names if name in self._said or isinstance(data[name], Mapping | list)
+        ]
+        """The properties that may have links."""
+        self._inner: dict[str, list[_Object]] = {}
 
     @property
     def collection(self) -> list[Any] | None:
@@ -189,18 +196,13 @@ class _Object:
 
     @property
     def is_service(self) -> bool:
-        """Whether it is a service document (section 5)."""
+        """Whether it is a service document (section 5): its context URL has no fragment."""
         return self.collection is not None and self.context.endswith("$metadata")
 
     @property
     def is_entity(self) -> bool:
         """Whether it says of itself what only an entity does."""
         return self.first("", *_OWN) is not None
-
-    @property
-    def is_reference(self) -> bool:
-        """Whether it says nothing but which entity it is (section 14)."""
-        return not self.names
 
     @property
     def is_change(self) -> bool:
@@ -222,14 +224,21 @@ class _Object:
         said = self._said.get(name, {})
         return {told: said[what].value for what, told in whats.items() if what in said}
 
-    def within(self, value: Any) -> list[_Object]:
+    def within(self, name: str) -> list[_Object]:
         """The objects in the value of a property."""
-        those = value if isinstance(value, list) else [value]
-        return [_Object(each, self.base) for each in those if isinstance(each, Mapping)]
+        found = self._inner.get(name)
+        if found is None:
+            value = self.data.get(name)
+            those = value if isinstance(value, list) else [value]
+            found = [_Object(each, self.base) for each in those if isinstance(each, Mapping)]
+            self._inner[name] = found
+        return found
 
     def members(self) -> list[_Object]:
-        """What is in a collection, or in a service document, without what is gone."""
-        return [each for each in self.within(self.collection) if not each.is_change]
+        """The entities and references of a collection, without what is gone."""
+        if self.collection is None or self.is_service:
+            return []
+        return [each for each in self.within("value") if not each.is_change]
 
     def is_single(self, name: str) -> bool:
         """Whether a property's value is an object, and no array of them."""
@@ -237,7 +246,7 @@ class _Object:
 
     def expanded(self, name: str) -> list[_Object]:
         """The entities and references that stand in a property; none, if it has other values."""
-        those = self.within(self.data.get(name))
+        those = self.within(name)
         said = self._said.get(name, ())
         if name in self._expanded or any(what in said for what in _NAVIGATION):
             return those
@@ -250,7 +259,7 @@ def _structure(value: _Object, path: str = "", depth: int = 0) -> Iterator[tuple
     if depth < _DEEPEST:
         for name in value.names:
             if not value.expanded(name):
-                for each in value.within(value.data.get(name)):
+                for each in value.within(name):
                     yield from _structure(each, f"{path}{name}/", depth + 1)
 
 
@@ -271,7 +280,7 @@ def _own_links(value: _Object) -> Iterator[Link]:
 
 def _entry_points(value: _Object) -> Iterator[Link]:
     """What a service document leads to, by name."""
-    for each in value.members():
+    for each in value.within("value"):
         name, url = text(each.data, "name"), text(each.data, "url")
         if name is not None and url is not None:
             more = {"kind": kind} if (kind := text(each.data, "kind")) is not None else {}

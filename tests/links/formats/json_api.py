@@ -335,6 +335,37 @@ EXAMPLES: Final = (
         embedded={},
     ),
     Example(
+        section="Examples, Sparse Fieldsets",
+        url=f"{SITE}/articles?include=author&fields[articles]=title,body,author",
+        data={
+            "data": [
+                {
+                    "type": "articles",
+                    "id": "1",
+                    "attributes": {
+                        "title": "JSON API paints my bikeshed!",
+                        "body": "The shortest article. Ever.",
+                    },
+                    "relationships": {"author": {"data": {"id": "42", "type": "people"}}},
+                }
+            ],
+            "included": [{"type": "people", "id": "42", "attributes": {"name": "John"}}],
+        },
+        links=(),
+        embedded={"item": [None]},
+        items=[
+            {
+                "type": "articles",
+                "id": "1",
+                "attributes": {
+                    "title": "JSON API paints my bikeshed!",
+                    "body": "The shortest article. Ever.",
+                },
+                "relationships": {"author": {"data": {"id": "42", "type": "people"}}},
+            }
+        ],
+    ),
+    Example(
         section="Examples, Pagination Links",
         url=f"{SITE}/articles?page[number]=3&page[size]=1",
         data={

@@ -34,10 +34,12 @@ EXAMPLES: Final = (
         section="3.5, several links in a header, with titles in another charset and language",
         url=HERE,
         headers=(
-            "</TheBook/chapter2>;\r\n"
-            "      rel=\"previous\"; title*=UTF-8'de'letztes%20Kapitel,\r\n"
-            "      </TheBook/chapter4>;\r\n"
-            "      rel=\"next\"; title*=UTF-8'de'n%c3%a4chstes%20Kapitel",
+            (
+                "</TheBook/chapter2>;\r\n"
+                "      rel=\"previous\"; title*=UTF-8'de'letztes%20Kapitel,\r\n"
+                "      </TheBook/chapter4>;\r\n"
+                "      rel=\"next\"; title*=UTF-8'de'n%c3%a4chstes%20Kapitel"
+            ),
         ),
         links=(
             link("previous", f"{SITE}/TheBook/chapter2", title="letztes Kapitel"),
@@ -94,8 +96,10 @@ RULES: Final = (
         section="3.1: relative targets, an empty one, commas and semicolons in one, a fragment",
         url=HERE,
         headers=(
-            "<chapter4>; rel=a, <>; rel=b, </x,y;z?q=1,2>; rel=c, <//other.example/>; rel=d,"
-            " <?page=2>; rel=e, </f#part>; rel=f",
+            (
+                "<chapter4>; rel=a, <>; rel=b, </x,y;z?q=1,2>; rel=c, <//other.example/>; rel=d,"
+                " <?page=2>; rel=e, </f#part>; rel=f"
+            ),
         ),
         links=(
             link("a", f"{SITE}/TheBook/chapter4"),
@@ -110,8 +114,10 @@ RULES: Final = (
         section="3.2: contexts, relative, absolute and this document; the first counts",
         url=HERE,
         headers=(
-            '</a>; rel=a; anchor="chapter9", </b>; rel=b; anchor="https://other.example/x",'
-            ' </c>; rel=c; anchor="", </d>; rel=d; anchor="/1"; anchor="/2"',
+            (
+                '</a>; rel=a; anchor="chapter9", </b>; rel=b; anchor="https://other.example/x",'
+                ' </c>; rel=c; anchor="", </d>; rel=d; anchor="/1"; anchor="/2"'
+            ),
         ),
         links=(
             link("a", f"{SITE}/a", context=f"{SITE}/TheBook/chapter9"),
@@ -142,8 +148,10 @@ RULES: Final = (
         section="3.4.1: hreflang may be there several times; of media, title and type the first",
         url=HERE,
         headers=(
-            "</a>; rel=alternate; hreflang=en; hreflang=de; media=screen; media=print;"
-            ' title=one; title=two; type="text/html"; type="text/plain"',
+            (
+                "</a>; rel=alternate; hreflang=en; hreflang=de; media=screen; media=print;"
+                ' title=one; title=two; type="text/html"; type="text/plain"'
+            ),
         ),
         links=(
             link(
@@ -273,7 +281,10 @@ RULES: Final = (
         section="RFC 8187, 4.2: both forms",
         url=HERE,
         headers=(
-            "</a>; rel=a; title=\"EURO exchange rates\"; title*=utf-8''%e2%82%ac%20exchange%20rates",
+            (
+                '</a>; rel=a; title="EURO exchange rates"; '
+                "title*=utf-8''%e2%82%ac%20exchange%20rates"
+            ),
         ),
         links=(link("a", f"{SITE}/a", title="€ exchange rates"),),
     ),
