@@ -100,7 +100,7 @@ class OData(LinkFormat):
     def links(self, document: Document) -> Iterable[Link]:
         """Those of the entity or collection, then of its operations and properties."""
         if isinstance(document.data, Mapping):
-            value = _Object(document.data, document.base)
+            value = _Object(document.data, document.base, is_whole=True)
             yield from _own_links(value)
             if value.is_service:
                 yield from _entry_points(value)
@@ -115,7 +115,7 @@ class OData(LinkFormat):
         """The expanded entities, or those of a collection."""
         if not isinstance(document.data, Mapping):
             return {}
-        value = _Object(document.data, document.base)
+        value = _Object(document.data, document.base, is_whole=True)
         found = {"item": _embedded(value.members())}
         for path, inner in _structure(value):
             for name in inner.names:
@@ -130,7 +130,9 @@ class OData(LinkFormat):
     def items(self, document: Document) -> Iterable[Any] | None:
         """What a collection has in ``value``."""
         data = document.data
-        return _Object(data, document.base).collection if isinstance(data, Mapping) else None
+        if not isinstance(data, Mapping):
+            return None
+        return _Object(data, document.base, is_whole=True).collection
 
     def etag(self, document: Document) -> str | None:
         """The entity tag among the control information."""
@@ -151,10 +153,12 @@ class _Object:
     """A JSON object, with what is said of it and of its properties.
 
     :param base: what the URLs in it are relative to, unless it has a context URL of its own
+    :param is_whole: whether it is the whole document, and may be a collection
     """
 
-    def __init__(self, data: Mapping[str, Any], base: str) -> None:
+    def __init__(self, data: Mapping[str, Any], base: str, *, is_whole: bool = False) -> None:
         self.data = data
+        self._is_whole = is_whole
         self.operations: list[str] = []
         self._said: dict[str, dict[str, _Said]] = {}
         names: dict[str, None] = {}
@@ -190,9 +194,9 @@ class _Object:
     def collection(self) -> list[Any] | None:
         """The members of a collection; `None`: it is something else."""
         value = self.data.get("value")
-        if not isinstance(value, list) or self.context.endswith("/$entity"):
-            return None
-        return value
+        if isinstance(value, list) and self._is_whole and not self.context.endswith("/$entity"):
+            return value
+        return None
 
     @property
     def is_service(self) -> bool:

@@ -739,8 +739,15 @@ RULES: Final = (
     Example(
         section="13: an entity with a property that is called value is no collection",
         url=AT,
-        data={"@odata.context": f"{METADATA}#Scales/$entity", "value": [{"@odata.id": "Marks(1)"}]},
-        links=(link("value", f"{SERVICE}/Marks(1)"),),
+        data={
+            "@odata.context": f"{METADATA}#Scales/$entity",
+            "value": [{"@odata.id": "Marks(1)"}],
+            "Inner": {"value": [{"@odata.id": "Marks(2)"}]},
+        },
+        links=(
+            link("value", f"{SERVICE}/Marks(1)"),
+            link("Inner/value", f"{SERVICE}/Marks(2)"),
+        ),
     ),
     Example(
         section="17: an action with annotations, and names of parameters in a function",
