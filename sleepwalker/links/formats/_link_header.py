@@ -117,8 +117,8 @@ def _decoded(value: str | None) -> str | None:
     """The text of an extended value (RFC 8187); `None` when it is none."""
     if value is None:
         return None
-    charset, language, text = decode_rfc2231(value)
-    if charset is None or language is None or charset.lower() not in _CHARSETS:
+    charset, _, text = decode_rfc2231(value)
+    if charset is None or charset.lower() not in _CHARSETS:
         return None
     try:
         return unquote(text, encoding=charset, errors="strict")
@@ -139,8 +139,6 @@ def _parsed(text: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         target = text[at + 1 : closing]
         parameters, at = _parameters(text, closing + 1)
         yield target, parameters
-        while at < end and text[at] in _BLANK:
-            at += 1
         if at < end and text[at] != ",":
             return
 

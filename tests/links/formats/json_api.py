@@ -404,6 +404,18 @@ EXAMPLES: Final = (
 )
 """As the specification writes them, by its headings: it has no numbers."""
 
+ODD_ONES: Final[list[Any]] = [
+    {"type": "drafts", "id": "a", "links": {"self": "/not/this"}},
+    {"type": "drafts", "lid": "a", "links": {"self": "/drafts/a"}},
+    {"attributes": {"not": "this"}},
+    "nothing",
+]
+PINNED: Final[dict[str, Any]] = {
+    "type": "comments",
+    "id": "1",
+    "links": {"self": {"href": "/comments/1", "rel": "bookmark", "title": "First"}},
+}
+
 RULES: Final = (
     Example(
         section="Top Level: self with its media type, describedby",
@@ -594,14 +606,16 @@ RULES: Final = (
                         "links": {"related": "/articles/1/author"},
                         "data": {"type": "people", "id": "9"},
                     },
-                    "draft": {"data": {"type": "drafts", "lid": "a"}},
+                    "reviewers": {"data": [{"type": "people", "id": "9"}]},
+                    "draft": {"data": {"type": "drafts", "lid": "a", "@x": 1}},
+                    "gone": {"data": {"type": "drafts", "lid": "b"}},
+                    "whole": {"data": {"type": "articles", "id": "1"}},
+                    "odd": {"data": {"id": "9"}},
                 },
             },
             "included": [
                 {"type": "people", "id": "9", "attributes": {}},
-                {"type": "drafts", "lid": "a", "attributes": {}},
-                {"type": "drafts", "id": "a", "attributes": {"not": "this"}},
-                "nothing",
+                *ODD_ONES,
             ],
         },
         links=(
@@ -613,15 +627,30 @@ RULES: Final = (
                     {"type": "people", "id": "9", "attributes": {}},
                     [
                         {"type": "people", "id": "9", "attributes": {}},
-                        {"type": "drafts", "lid": "a", "attributes": {}},
-                        {"type": "drafts", "id": "a", "attributes": {"not": "this"}},
-                        "nothing",
+                        *ODD_ONES,
+                    ],
+                ),
+            ),
+            link(
+                "draft",
+                f"{SITE}/drafts/a",
+                also=("relationships/draft/related",),
+                data=alone(
+                    ODD_ONES[1],
+                    [
+                        {"type": "people", "id": "9", "attributes": {}},
+                        *ODD_ONES,
                     ],
                 ),
             ),
         ),
         # What the related link of one leads to is that one.
-        embedded={"author": [f"{SITE}/articles/1/author"], "draft": [None]},
+        embedded={
+            "author": [f"{SITE}/articles/1/author"],
+            "draft": [f"{SITE}/drafts/a"],
+            "reviewers": [None],
+            "whole": [None],
+        },
     ),
     Example(
         section="Member Names: @-members are nobody's; extension members are links like others",
@@ -637,6 +666,66 @@ RULES: Final = (
         },
         links=(link("version:history", f"{SITE}/articles/1/v"),),
         embedded={},
+    ),
+    Example(
+        section="Links: of a member, the relation of a link object is told",
+        url=f"{SITE}/comments",
+        data={"data": [PINNED]},
+        links=(
+            link(
+                "item",
+                f"{SITE}/comments/1",
+                title="First",
+                attributes={"rel": "bookmark"},
+                data=alone(PINNED),
+            ),
+        ),
+        embedded={"item": [f"{SITE}/comments/1"]},
+        items=[PINNED],
+    ),
+    Example(
+        section="Links: of a relationship, the relation of a link object is told",
+        url=f"{SITE}/articles/1",
+        data={
+            "data": {
+                "type": "articles",
+                "id": "1",
+                "relationships": {
+                    "author": {
+                        "data": {"type": "people", "id": "9"},
+                        "links": {
+                            "self": {"href": "/r", "rel": "edit"},
+                            "related": {"href": "/a", "rel": "author"},
+                        },
+                    },
+                    "pinned": {"data": [{"type": "comments", "id": "1"}]},
+                    "others": {"data": {"type": "people", "id": "9"}},
+                },
+            },
+            "included": [PINNED, {"type": "people", "id": "9", "attributes": {}}],
+        },
+        links=(
+            link("relationships/author", f"{SITE}/r", attributes={"rel": "edit"}),
+            link(
+                "author",
+                f"{SITE}/a",
+                also=("relationships/author/related",),
+                attributes={"rel": "author"},
+                data=alone(
+                    {"type": "people", "id": "9", "attributes": {}},
+                    [PINNED, {"type": "people", "id": "9", "attributes": {}}],
+                ),
+            ),
+            link(
+                "pinned",
+                f"{SITE}/comments/1",
+                also=("relationships/pinned/related",),
+                title="First",
+                attributes={"rel": "bookmark"},
+                data=alone(PINNED, [PINNED, {"type": "people", "id": "9", "attributes": {}}]),
+            ),
+        ),
+        embedded={"author": [f"{SITE}/a"], "pinned": [f"{SITE}/comments/1"], "others": [None]},
     ),
     Example(
         section="Errors: have none",

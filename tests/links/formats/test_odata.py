@@ -199,6 +199,7 @@ def test_an_action_is_posted_a_function_is_asked_and_a_stream_is_put(
             json={
                 "@odata.context": f"{server.url}/service/$metadata#Employees/$entity",
                 "#Model.Approve": {"target": "Employees(2)/Model.Approve"},
+                "#Model.Days": {"target": "Employees(2)/Days"},
                 "#Model.Vacation(Year)": {"target": "Employees(2)/Vacation(Year=@Year)"},
                 "Photo@odata.mediaEditLink": "Employees(2)/Photo",
                 "Photo@odata.mediaContentType": "image/png",
@@ -210,14 +211,17 @@ def test_an_action_is_posted_a_function_is_asked_and_a_stream_is_put(
     employee = services.get(f"{server.url}/service/Employees(2)")
     employee.act("Model.Approve", {"comment": "yes"})
     employee.act("Model.Vacation(Year)", {"@Year": 2026})
+    employee.act("Model.Days", method="GET")
     employee.act("Photo/edit-media", b"\x89PNG")
 
-    approved, asked, put = server.requests[1:]
+    approved, asked, counted, put = server.requests[1:]
     assert (approved.method, approved.target) == ("POST", "/service/Employees(2)/Model.Approve")
     assert approved.json() == {"comment": "yes"}
     assert (asked.method, asked.target) == (
         "GET",
         "/service/Employees(2)/Vacation(Year=@Year)?%40Year=2026",
     )
+    assert (counted.method, counted.target) == ("GET", "/service/Employees(2)/Days")
+    assert (counted.body, counted.headers.get("Content-Type")) == (b"", None)
     assert (put.method, put.target, put.body) == ("PUT", "/service/Employees(2)/Photo", b"\x89PNG")
     assert put.headers["Content-Type"] == "image/png"
