@@ -8,15 +8,16 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from benchmarks import deadlines, environment, instruments
+from benchmarks import deadlines, environment, instruments, traversal
 from benchmarks.clients import CLIENTS
-from benchmarks.command import common_options, progress, understood
+from benchmarks.command import common_options, positive, progress, understood
 from benchmarks.conditions import ConditionsError, check_environment, rounds_of_requests
 from benchmarks.finds import FINDS
 from benchmarks.measuring import interleaved
 from benchmarks.report import Report, Table
 from benchmarks.server import Server
 from benchmarks.telemetry import logs_at_info
+from benchmarks.traversers import TRAVERSERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 FINDS_PER_REQUEST = 200
 """A find is so much shorter than a request that a block has to hold more of them."""
 
-SUBJECTS = (*CLIENTS, instruments.NAME, *FINDS, *deadlines.CALLERS)
+SUBJECTS = (*CLIENTS, instruments.NAME, *FINDS, traversal.NAME, *deadlines.CALLERS)
 """The names of all that is measured."""
 
 
@@ -41,6 +42,13 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="NAME,...",
         default=[*SUBJECTS],
         help=f"measure only these of: {', '.join(SUBJECTS)}",
+    )
+    parser.add_argument(
+        "--resources",
+        type=positive,
+        default=traversal.RESOURCES,
+        metavar="N",
+        help="resources of each traversal; %(default)s by default",
     )
     return understood(parser, arguments)
 
@@ -61,6 +69,8 @@ def run(settings: argparse.Namespace) -> Report:
             tables.append(instruments.table(settings))
         if chosen := [name for name in FINDS if name in settings.only]:
             tables.append(_finds(chosen, settings))
+        if traversal.NAME in settings.only:
+            tables.append(traversal.table([*TRAVERSERS], settings))
     late: list[deadlines.Overshoot] = []
     if chosen := [name for name in deadlines.CALLERS if name in settings.only]:
         late = deadlines.measured(

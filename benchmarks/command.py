@@ -16,12 +16,10 @@ REQUESTS = 100
 
 def common_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command; `understood` reads them."""
-    parser.add_argument(
-        "--rounds", type=_positive, metavar="N", help=f"rounds; {ROUNDS} by default"
-    )
+    parser.add_argument("--rounds", type=positive, metavar="N", help=f"rounds; {ROUNDS} by default")
     parser.add_argument(
         "--requests",
-        type=_positive,
+        type=positive,
         default=REQUESTS,
         metavar="N",
         help="requests that each client sends in a round; %(default)s by default",
@@ -62,7 +60,8 @@ def progress(what: str, rounds: int) -> Callable[[int], None]:
     return begun
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         msg = f"{text} is not 1 or more"
         raise argparse.ArgumentTypeError(msg)

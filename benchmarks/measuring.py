@@ -61,6 +61,7 @@ class Subject:
     :ivar each: what one operation adds to the evidence
     :ivar evidence: reads what was recorded; spans only after `settle`
     :ivar settle: finishes what operations left to be done later
+    :ivar warmup: calls before each block that don't count; none where a call is a run of its own
     """
 
     name: str
@@ -69,6 +70,7 @@ class Subject:
     each: Evidence = NO_EVIDENCE
     evidence: Callable[[], Evidence] = Evidence
     settle: Callable[[], object] = nothing
+    warmup: int = WARMUP
 
 
 class Cost(NamedTuple):
@@ -90,7 +92,7 @@ def block(subject: Subject, operations: int) -> Cost:
     call = subject.call
     calls = max(operations // subject.batch, 1)
     operations = calls * subject.batch
-    for _ in range(WARMUP):
+    for _ in range(subject.warmup):
         call()
     subject.settle()
     gc.collect()

@@ -4,7 +4,7 @@ Rules:
 
 1. A ratio or difference is made within a round, of two costs that were measured next to each other;
    what is told is the median of these.
-2. A budget is about CPU: that of the whole process.
+2. A budget is about CPU, that of the whole process, unless it says that it is about time.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Budget(NamedTuple):
     subject: str
     baseline: str
     limit: float
+    clock: Clock = "process"
 
 
 class Verdict(NamedTuple):
@@ -67,6 +68,9 @@ BUDGETS = (
     Budget("json_request, all on", "sleepwalker", "by-hand", 0.40),
     Budget("json_request, no SDK", "sleepwalker-no-sdk", "urllib3", 1.3),
     Budget("find that hits", "find", "find-2.0", 0.75),
+    Budget("traversal, all on", "sleepwalker, all on", "requests, threads", 1.0, "wall"),
+    Budget("traversal, all on", "sleepwalker, all on", "httpx, threads", 1.0, "wall"),
+    Budget("traversal, all on", "sleepwalker, all on", "httpx, asyncio", 1.0, "wall"),
 )
 """The budgets of the design that this suite measures so far."""
 
@@ -102,6 +106,6 @@ def _of_pairs(
 def verdicts(rounds: Rounds) -> list[Verdict]:
     """Hold what was measured against the budgets."""
     return [
-        Verdict(budget, ratio(rounds, budget.subject, budget.baseline, "process"))
+        Verdict(budget, ratio(rounds, budget.subject, budget.baseline, budget.clock))
         for budget in BUDGETS
     ]

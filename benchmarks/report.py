@@ -36,6 +36,7 @@ class Table:
     :ivar baselines: the subjects that the others are told as multiples of
     :ivar rounds: what was measured
     :ivar plain: the subject to which the others add something, if that is the question
+    :ivar rate: what a second has how many of, if that is the question; it is one about time
     """
 
     operation: str
@@ -44,6 +45,12 @@ class Table:
     baselines: tuple[str, ...]
     rounds: Rounds
     plain: str | None = None
+    rate: str | None = None
+
+    @property
+    def timed(self) -> tuple[str, ...]:
+        """The baselines that the others are told as multiples of in time, too."""
+        return self.baselines if self.rate else self.baselines[:1]
 
 
 @dataclass(frozen=True)
@@ -80,8 +87,8 @@ class Report:
             listed(self.versions),
             *(text_of(table) for table in self.tables),
             *([_late(self.late)] if self.late else []),
-            "budgets (CPU of the process; medians of the rounds' ratios, and their quartiles)\n"
-            + aligned([_told(verdict) for verdict in self.verdicts]),
+            "budgets (CPU of the process, or time; medians of the rounds' ratios, and their "
+            "quartiles)\n" + aligned([_told(verdict) for verdict in self.verdicts]),
         ]
         return "\n\n".join(parts)
 
@@ -125,17 +132,22 @@ def text_of(table: Table) -> str:
     unit, per_second = table.unit
     heads = [
         table.operation,
+        *([table.rate] if table.rate else []),
         *(f"{name} {unit}" for name in ("CPU", "thread", "wall")),
         *(f"CPU {TIMES} {baseline}" for baseline in table.baselines),
-        *(f"wall {TIMES} {baseline}" for baseline in table.baselines[:1]),
+        *(f"wall {TIMES} {baseline}" for baseline in table.timed),
         *([f"adds {unit}"] if table.plain else []),
     ]
     rows = [heads]
     for name in table.rounds:
         times = (cost(table.rounds, name, clock).median * per_second for clock in CLOCKS)
         ratios = [ratio(table.rounds, name, baseline, "process") for baseline in table.baselines]
-        ratios += [ratio(table.rounds, name, baseline, "wall") for baseline in table.baselines[:1]]
-        row = [name, *(f"{time:.1f}" for time in times), *(shown(found) for found in ratios)]
+        ratios += [ratio(table.rounds, name, baseline, "wall") for baseline in table.timed]
+        row = [
+            name,
+            *([f"{1 / cost(table.rounds, name, 'wall').median:.0f}"] if table.rate else []),
+        ]
+        row += [*(f"{time:.1f}" for time in times), *(shown(found) for found in ratios)]
         if table.plain:
             row.append(shown(adds(table, name), 1, per_second))
         rows.append(row)
@@ -153,7 +165,8 @@ def _told(verdict: Verdict) -> list[str]:
     budget, met = verdict.budget, verdict.met
     return [
         budget.what,
-        f"≤ {budget.limit:.2f} {TIMES} {budget.baseline}",
+        f"≤ {budget.limit:.2f} {TIMES} {budget.baseline}"
+        + (" (time)" if budget.clock == "wall" else ""),
         shown(verdict.measured),
         "not measured" if met is None else "met" if met else "missed",
     ]

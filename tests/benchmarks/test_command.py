@@ -19,6 +19,9 @@ from benchmarks.instrumented import INSTRUMENTED
 from benchmarks.instruments import NAME
 from benchmarks.ratios import BUDGETS
 from benchmarks.report import TIMES
+from benchmarks.traversal import NAME as TRAVERSAL
+from benchmarks.traversal import RESOURCES
+from benchmarks.traversers import TRAVERSERS
 
 ROOT = Path(__file__).parent.parent.parent
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -41,7 +44,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_tiny_run_tells_every_ratio_and_every_budget(tmp_path: Path) -> None:
     written = tmp_path / "report.json"
 
-    ran = bench("--rounds", "1", "--requests", "3", "--json", str(written))
+    ran = bench("--rounds", "1", "--requests", "3", "--resources", "40", "--json", str(written))
 
     assert (ran.returncode, ran.stderr) == (0, "")
     report = json.loads(written.read_text(encoding="utf-8"))
@@ -53,6 +56,7 @@ def test_a_tiny_run_tells_every_ratio_and_every_budget(tmp_path: Path) -> None:
         "one JSON GET": list(CLIENTS),
         NAME: list(INSTRUMENTED),
         "find that hits": list(FINDS),
+        TRAVERSAL: list(TRAVERSERS),
     }
     for subjects in tables.values():
         for name, subject in subjects.items():
@@ -68,7 +72,7 @@ def test_a_tiny_run_tells_every_ratio_and_every_budget(tmp_path: Path) -> None:
 
     lines = ran.stdout.splitlines()
     firsts = [line.split("  ")[0] for line in lines]
-    measured = [*CLIENTS, *INSTRUMENTED, *FINDS]
+    measured = [*CLIENTS, *INSTRUMENTED, *FINDS, *TRAVERSERS]
     assert [name for name in measured if firsts.count(name) != measured.count(name)] == []
     for budget in report["budgets"]:
         told = f"≤ {budget['limit']:.2f} {TIMES} {budget['baseline']}"
@@ -94,7 +98,8 @@ def test_the_defaults_measure_everything() -> None:
     settings = options([])
 
     assert (settings.rounds, settings.requests, settings.seed) == (ROUNDS, REQUESTS, 0)
-    assert settings.only == [*SUBJECTS] == [*CLIENTS, NAME, *FINDS, *CALLERS]
+    assert settings.resources == RESOURCES
+    assert settings.only == [*SUBJECTS] == [*CLIENTS, NAME, *FINDS, TRAVERSAL, *CALLERS]
 
 
 def test_quick_means_fewer_rounds_unless_their_number_is_given() -> None:

@@ -57,8 +57,19 @@ def test_a_budget_is_met_up_to_its_limit(measured: float, *, met: bool) -> None:
     assert Verdict(budget, Spread(measured, 0.0, 9.0)).met is met
 
 
+def test_a_budget_about_time_is_not_judged_by_cpu() -> None:
+    [about_time, *_] = [budget for budget in BUDGETS if budget.clock == "wall"]
+    rounds = {
+        about_time.subject: [Cost(process=9.0, thread=9.0, wall=1.0)],
+        about_time.baseline: [Cost(process=1.0, thread=1.0, wall=2.0)],
+    }
+    [judged] = [found for found in verdicts(rounds) if found.measured is not None]
+
+    assert (judged.budget, judged.measured) == (about_time, Spread(0.5, 0.5, 0.5))
+
+
 def test_a_budget_that_was_not_measured_is_neither_met_nor_missed() -> None:
     found = verdicts({"urllib3": costs(1.0), "sleepwalker": costs(2.0)})
 
     assert [verdict.budget for verdict in found] == list(BUDGETS)
-    assert [verdict.met for verdict in found] == [False, None, None, None, None]
+    assert [verdict.met for verdict in found] == [False, *[None] * (len(BUDGETS) - 1)]

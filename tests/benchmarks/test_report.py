@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.measuring import Cost
-from benchmarks.ratios import Spread
-from benchmarks.report import Report, Table, adds, shown, text_of
+from benchmarks.ratios import BUDGETS, Spread
+from benchmarks.report import TIMES, Report, Table, adds, shown, text_of
 
 
 def table(plain: str | None = None, **costs: float) -> Table:
@@ -24,8 +24,23 @@ def test_a_budget_is_judged_by_a_table_that_has_both_who_are_compared() -> None:
 
 
 def test_who_stand_in_different_tables_are_not_compared() -> None:
-    assert measured(table(sleepwalker=2.0), table(urllib3=8.0)) == [None] * 5
-    assert measured() == [None] * 5
+    assert measured(table(sleepwalker=2.0), table(urllib3=8.0)) == [None] * len(BUDGETS)
+    assert measured() == [None] * len(BUDGETS)
+
+
+def test_a_table_about_time_tells_rates_and_the_ratios_of_time() -> None:
+    rounds = {"a": [Cost(1e-3, 0.0, 2e-3)], "b": [Cost(2e-3, 0.0, 1e-3)]}
+    heads, *rows = text_of(
+        Table("walk", 1, ("ms", 1e3), ("a", "b"), rounds, rate="steps/s")
+    ).splitlines()
+
+    ratios = " ".join(f"{clock} {TIMES} {name}" for clock in ("CPU", "wall") for name in "ab")
+    assert " ".join(heads.split()) == f"walk steps/s CPU ms thread ms wall ms {ratios}"
+    told = [[cell for cell in row.split() if not cell.startswith("(")] for row in rows]
+    assert told == [
+        ["a", "500", "1.0", "0.0", "2.0", "1.00", "0.50", "1.00", "2.00"],
+        ["b", "1000", "2.0", "0.0", "1.0", "2.00", "1.00", "0.50", "1.00"],
+    ]
 
 
 def test_what_is_added_is_told_of_those_who_are_no_baseline() -> None:
