@@ -124,7 +124,7 @@ def origin_of(what: str, url: object, redaction: Redaction) -> _urls.Origin:
     if not _urls.is_url_like(url):
         msg = f"{what} must be an absolute http or https URL"
         raise URLError(msg)
-    return _urls.parse_origin(str(url), redaction)[0]
+    return _urls.origin_of(str(url), redaction)
 
 
 def _url_of(source: object) -> object:

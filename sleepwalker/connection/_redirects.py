@@ -138,7 +138,7 @@ class Redirects:
         trouble = "what is no URL"
         try:
             url = urljoin(before, requote_uri(location))
-            origin, _path = _urls.parse_origin(url)
+            origin = _urls.origin_of(url)
         except URLError as error:
             # Cut only when no secret is left of which a half could stay.
             trouble = f"where it can't go: {self._shown(error.message)[:500]}"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sleepwalker.observability.redaction import Redaction
 
 _URL_LIKE = re.compile(r"https?://", re.IGNORECASE)
+_START = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # No part of it may match what another does: hostile URLs must not make this slow.
@@ -104,7 +106,7 @@ class Base(NamedTuple):
                 "(write ./a:b or /a:b for a path with a colon)"
             )
             raise CrossOriginError(msg)
-        origin, _path = parse_origin(uri, redaction)
+        origin = origin_of(uri, redaction)
         if origin != self.origin:
             msg = (
                 f"{_shown(uri, redaction)} is of another origin ({origin}) than this connection "
@@ -159,6 +161,24 @@ def parse_origin(url: str, redaction: Redaction = REDACTION) -> tuple[Origin, st
     return Origin(scheme, host.lower(), port), parsed.path or ""
 
 
+def origin_of(url: str, redaction: Redaction = REDACTION) -> Origin:
+    """The origin of an http or https URL, of which few are asked for again and again.
+
+    :param redaction: for what an error shows
+    :raises URLError: when it is none, or has userinfo in it
+    """
+    start = _START.match(url)
+    if start is not None and not _CONTROL.search(url):
+        with suppress(URLError):
+            return _origin_at(start.group())
+    return parse_origin(url, redaction)[0]
+
+
+@lru_cache(maxsize=1024)
+def _origin_at(start: str) -> Origin:
+    return parse_origin(start)[0]
+
+
 def parse_base(hostname: object, port: object = None, redaction: Redaction = REDACTION) -> Base:
     """Understand a host name as `Connection` takes it.
 
@@ -167,6 +187,18 @@ def parse_base(hostname: object, port: object = None, redaction: Redaction = RED
     :param redaction: for what an error shows
     :raises URLError: when it can't be used, saying why
     """
+    if port is None and type(hostname) is str:
+        with suppress(URLError):
+            return _base_of(hostname)
+    return _parse_base(hostname, port, redaction)
+
+
+@lru_cache(maxsize=1024)
+def _base_of(hostname: str) -> Base:
+    return _parse_base(hostname, None, REDACTION)
+
+
+def _parse_base(hostname: object, port: object, redaction: Redaction) -> Base:
     if not isinstance(hostname, str):
         msg = f"hostname must be text such as 'https://host.com', not {type(hostname).__name__}"
         raise URLError(msg)

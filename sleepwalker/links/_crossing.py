@@ -102,7 +102,7 @@ class Crossing:
 
     def origin(self, url: str) -> Origin:
         """The origin of a URL of our own."""
-        return _urls.parse_origin(url, self._redaction)[0]
+        return _urls.origin_of(url, self._redaction)
 
     def _origin(self, url: str, rel: str) -> Origin:
         trouble = ""
