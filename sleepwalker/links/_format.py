@@ -13,6 +13,8 @@ from abc import abstractmethod
 from dataclasses import dataclass, field
 from email.message import Message
 from email.utils import collapse_rfc2231_value
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from requests.structures import CaseInsensitiveDict
@@ -33,22 +35,28 @@ class MediaType(NamedTuple):
     name: str
     parameters: Mapping[str, str]
 
-    @classmethod
-    def of(cls, text: str | None) -> MediaType:
+    @staticmethod
+    def of(text: str | None) -> MediaType:
         """Understand a `Content-Type`; the name of one that can't be understood is empty."""
-        # The standard library takes a time that grows with the square of the length, and takes
-        # lone surrogates ill.
-        text = (text or "")[:_LONGEST].encode("utf-8", "replace").decode()
-        message = Message()
-        message["Content-Type"] = text.replace("\r", " ").replace("\n", " ")
-        found = message.get_params() or [("", "")]
-        name = found[0][0].strip().lower() if "/" in text else ""
-        return cls(name, {key.lower(): _decoded(value) for key, value in found[1:]})
+        # The standard library takes a time that grows with the square of the length.
+        return _understood((text or "")[:_LONGEST])
 
     @property
     def is_json(self) -> bool:
         """Whether it says that the body is JSON."""
         return self.name == "application/json" or self.name.endswith("+json")
+
+
+@lru_cache(maxsize=256)
+def _understood(text: str) -> MediaType:
+    message = Message()
+    # Lone surrogates are taken ill.
+    text = text.encode("utf-8", "replace").decode()
+    message["Content-Type"] = text.replace("\r", " ").replace("\n", " ")
+    found = message.get_params() or [("", "")]
+    name = found[0][0].strip().lower() if "/" in text else ""
+    parameters = {key.lower(): _decoded(value) for key, value in found[1:]}
+    return MediaType(name, MappingProxyType(parameters))
 
 
 def _decoded(value: str | tuple[str, str, str]) -> str:

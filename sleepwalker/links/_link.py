@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from string import ascii_lowercase, ascii_uppercase
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urldefrag, urljoin
 
 from sleepwalker.exceptions import LinkURLError, RelationError
 from sleepwalker.observability.redaction import DEFAULT as REDACTION
 
 from ._templates import expanded, variables_of
+from ._urls import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -115,7 +115,7 @@ class Link:
             msg = f"the link {self.rel!r} has control characters in it"
             raise LinkURLError(msg)
         try:
-            return urldefrag(urljoin(self.base, href.strip(" "))).url
+            return joined(self.base, href.strip(" "))
         except ValueError:
             msg = f"the link {self.rel!r} leads to what is no URL"
         raise LinkURLError(msg)
