@@ -33,11 +33,13 @@ from sleepwalker.exceptions import (
     CertificateError,
     ConfigurationError,
     HTTPError,
+    PrivateAddressError,
     RedirectError,
     RefusedError,
     ResponseTooLarge,
     SleepwalkerException,
     TimeoutError,
+    UnguardedError,
     URLError,
 )
 from sleepwalker.observability import events, names
@@ -538,6 +540,19 @@ class Call:
         refusal.args = (message,)
         raise refusal
 
+    def _kept_out(
+        self, refusal: PrivateAddressError | UnguardedError
+    ) -> PrivateAddressError | UnguardedError | RedirectError:
+        """The error for what the address guard refused, with where it was to go."""
+        message = f"{self._what()}: {self._without_secrets(refusal.message)}"
+        refusal.args = (message,)
+        if not self._history:
+            return refusal
+        error = RedirectError(f"{message}; it was redirected there")
+        error.response = self._redaction.response(self._history[-1], self.secrets())
+        error.__cause__ = refusal
+        return error
+
     def _tell_breaker(self, state: str | None) -> None:
         """Tell what the breaker became, if it changed."""
         breaker = self._guards.breaker
@@ -915,6 +930,8 @@ class Call:
         """What to do about an attempt without an answer."""
         attempt = self._attempt
         assert attempt is not None  # noqa: S101 - it was sent
+        if isinstance(error, PrivateAddressError | UnguardedError):
+            error = self._kept_out(error)
         reason = "protocol"
         if isinstance(error, TimeoutError):
             reason = "timeout"

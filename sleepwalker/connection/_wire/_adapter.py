@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -36,6 +36,16 @@ BY_ADAPTER = (
     "an adapter that is mounted on the session would connect in our place, where to the address "
     "guard can't know; mount none, or connect without a guard"
 )
+
+
+def refuse_unguarded(why: str) -> NoReturn:
+    """Raise the error for what would go past the guard: nothing was sent then.
+
+    :raises UnguardedError: always
+    """
+    if here.watch is not None:
+        here.watch.exchange.reached = True
+    raise UnguardedError(why)
 
 
 class Pools(weakref.WeakSet[Pool]):
@@ -150,7 +160,7 @@ class Adapter(HTTPAdapter):
     ) -> requests.Response:
         watch = here.watch
         if self.guard is not None and select_proxy(request.url or "", proxies):
-            raise UnguardedError(BY_PROXY)
+            refuse_unguarded(BY_PROXY)
         if watch is not None:
             timeout = watch.before_exchange(request, timeout)
         while True:

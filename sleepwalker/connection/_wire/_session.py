@@ -11,9 +11,8 @@ from requests.cookies import RequestsCookieJar
 
 from sleepwalker import auth as _auth
 from sleepwalker.connection import _forks
-from sleepwalker.exceptions import UnguardedError
 
-from ._adapter import BY_ADAPTER, Adapter
+from ._adapter import BY_ADAPTER, Adapter, refuse_unguarded
 from ._between import behind_layers
 from ._watch import here
 
@@ -114,7 +113,7 @@ class Session(requests.Session):
     def get_adapter(self, url: str) -> BaseAdapter:
         adapter = super().get_adapter(url)
         if self.guard is not None and getattr(adapter, "guard", None) is not self.guard:
-            raise UnguardedError(BY_ADAPTER)
+            refuse_unguarded(BY_ADAPTER)
         return behind_layers(adapter)
 
     def merge_environment_settings(

@@ -14,7 +14,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+)
 from urllib3.util import SKIP_HEADER
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs, resolve_ssl_version
 
@@ -78,6 +83,8 @@ class _Socket:
     _lifetime = AGE
     _guarded_by: AddressGuard | None = None
     """What decides where to it may connect; `None`: anywhere."""
+    _chosen: Address | None = None
+    """The address, checked, that is being connected to."""
     open: OpenConnection | None = None
     """How the metrics see it, as long as it is open."""
 
@@ -148,6 +155,7 @@ class _Socket:
             if seconds <= 0:
                 raise ConnectTimeoutError(self, TIMED_OUT)
             try:
+                self._chosen = address
                 self.host, self.port = address
                 self.timeout = share(seconds, count)
                 super().connect()  # type: ignore[misc]
@@ -168,6 +176,9 @@ class _Socket:
             found = addresses(name, port, left(), always=guard is not None)
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
+        except UnicodeError:
+            # As urllib3 says it, where it is left to it.
+            raise LocationParseError(f"'{name}', label empty or too long") from None
         except TimeoutError as error:
             raise ConnectTimeoutError(self, str(error)) from error
         except OSError as error:
@@ -179,11 +190,10 @@ class _Socket:
 
     def _refuse_elsewhere(self, sock: Any) -> None:
         """Refuse a socket that leads to another address than the one that was checked."""
-        try:
+        peer = None
+        with suppress(OSError, AttributeError, IndexError, TypeError, ValueError):
             peer = _address_of(sock.getpeername()[0])
-        except (OSError, AttributeError, IndexError, ValueError):
-            peer = None
-        if peer is None or peer != _address_of(self.host):
+        if peer is None or self._chosen is None or peer != _address_of(self._chosen.host):
             sock.close()
             self._sock = None
             msg = (
