@@ -5,7 +5,7 @@ Rules:
 1. What counts is the address that is connected to, never how it is written: a name, a decimal or
    an octal number are all resolved first, once, and the very address that was checked is used.
 2. Of a name's addresses, one that is refused refuses the name: who mixes them means no good.
-3. An address that carries another (IPv4 in IPv6) is that other one as well.
+3. An address that stands for another (IPv4 in IPv6: mapped, NAT64, 6to4, ISATAP) is that other one.
 4. What the IANA registries of special-purpose addresses say is not global unicast is refused, and
    so are the addresses of cloud metadata services that lie outside of those.
 """
@@ -21,8 +21,9 @@ from sleepwalker.exceptions import ConfigurationError, PrivateAddressError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+_NETWORKS = IPAddress | ipaddress.IPv4Network | ipaddress.IPv6Network
+"""What is taken for a network beside its text."""
 
 _SPECIAL: Final[tuple[tuple[Any, str], ...]] = tuple(
     (ipaddress.ip_network(network), what)
@@ -61,6 +62,9 @@ _SPECIAL: Final[tuple[tuple[Any, str], ...]] = tuple(
 )
 _GLOBAL_V6: Final = ipaddress.IPv6Network("2000::/3")
 """What IANA has given out as global unicast (RFC 4291): all else is refused."""
+_ISATAP: Final = frozenset({0x00005EFE, 0x02005EFE})
+"""The first half of an interface identifier of ISATAP (RFC 5214, section 6.1): the second half is
+the IPv4 address that the site's router sends to."""
 _TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """The well-known prefix of NAT64 (RFC 6052): the last 32 bits are the IPv4 address."""
 
@@ -114,31 +118,33 @@ class AddressGuard:
             given = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:
             return "it is no IP address"
-        for each in self._forms(given):
-            # Whoever allows the address that stands on the wire allows what it carries.
-            if any(each.version == net.version and each in net for net in self.allow):
-                return None
-            what = _special(each)
-            if what is not None:
-                return what
-        return None
+        if self._allows(given):
+            # Whoever allows the address on the wire allows what it stands for.
+            return None
+        reasons = (_special(each) for each in self._forms(given) if not self._allows(each))
+        return next((what for what in reasons if what is not None), None)
+
+    def _allows(self, address: IPAddress) -> bool:
+        return any(address in net for net in self.allow if net.version == address.version)
 
     def _forms(self, address: IPAddress) -> Iterator[IPAddress]:
-        """The address that it carries, if it does; else itself."""
-        if isinstance(address, ipaddress.IPv6Address):
-            carried = address.ipv4_mapped or address.sixtofour
-            if carried is None and any(address in net for net in self._nat64):
-                carried = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-            if carried is not None:
-                if any(address in net for net in self.allow if net.version == 6):
-                    return
-                yield carried
-                return
-        yield address
+        """What an address is, as far as it is to be judged."""
+        if isinstance(address, ipaddress.IPv4Address):
+            yield address
+            return
+        bits = int(address)
+        last = ipaddress.IPv4Address(bits & 0xFFFFFFFF)
+        mapped = address.ipv4_mapped or address.sixtofour
+        if mapped is None and any(address in net for net in self._nat64):
+            mapped = last
+        yield address if mapped is None else mapped
+        if bits >> 32 & 0xFFFFFFFF in _ISATAP:
+            yield last
 
     def __repr__(self) -> str:
-        allowed = f"allow={[str(net) for net in self.allow]}" if self.allow else ""
-        return f"AddressGuard({allowed})"
+        given = {"allow": self.allow, "nat64": self._nat64[1:]}
+        shown = (f"{name}={[str(net) for net in nets]}" for name, nets in given.items() if nets)
+        return f"AddressGuard({', '.join(shown)})"
 
 
 def _special(address: IPAddress) -> str | None:
@@ -157,6 +163,10 @@ def _networks(setting: str, texts: Any) -> tuple[Any, ...]:
         raise ConfigurationError(msg)
     made = []
     for text in texts:
+        if not isinstance(text, str | _NETWORKS):
+            # `ipaddress` would take a number, or True, for an address.
+            msg = f"{setting} must have networks as text, such as '10.20.0.0/16', not {text!r}"
+            raise ConfigurationError(msg)
         try:
             made.append(ipaddress.ip_network(text))
         except ValueError as error:
