@@ -86,6 +86,8 @@ class Connection:
     :param allow_plaintext: let passwords and tokens travel over plain http
     :param auth_label: what telemetry calls this auth; never made from a secret by itself
     :param credentials: auths for other origins that redirects may lead to, by host pattern
+    :param netrc: whether the user's netrc file is asked, for the host or for another origin that a
+        redirect leads to
     :param guard: refuses addresses that are not global unicast, wherever the host's name, a
         redirect or a proxy's leads
     :param clock: what time it is and how to wait (for tests)
@@ -121,6 +123,7 @@ class Connection:
         allow_plaintext: bool = False,
         auth_label: str | None = None,
         credentials: Mapping[str, Any] | None = None,
+        netrc: bool = True,
         guard: AddressGuard | None = None,
         clock: Clock | None = None,
         random: Callable[[], float] | None = None,
@@ -147,6 +150,7 @@ class Connection:
             raise ConfigurationError(msg)
         self._auth_label = auth_label
         self._credentials = _auth.Credentials(credentials)
+        self._asks_netrc = _flag("netrc", netrc)
         self._guard = checked_guard(guard)
         if (
             self._base.origin.scheme == "http"
@@ -508,7 +512,7 @@ class Connection:
             return _auth.checked(session.auth)
         if "Authorization" in prepared.headers:
             return _auth.ANONYMOUS
-        if self._netrc_auth is None and session.trust_env:
+        if self._netrc_auth is None and session.trust_env and self._asks_netrc:
             host = self._base.origin.host.strip("[]")
             self._netrc_auth = _auth.from_netrc(host, use_default=True)
         if self._netrc_auth is None:

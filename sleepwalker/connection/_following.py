@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from ._manager import ConnectionManager
 
 
+LONGEST_RELATION = 200
+"""Characters of a relation that telemetry shows."""
+
+
 class Destination(NamedTuple):
     """Where a link leads, and as whom we go there."""
 
@@ -60,7 +64,8 @@ class Following:
             msg = "relation must be a text that says what the link leads to, such as 'author'"
             raise ConfigurationError(msg)
         self._manager, self._telemetry = manager, telemetry
-        self._relation = telemetry.redaction.text(relation)
+        # Cut when it is redacted: a document may have said what it likes.
+        self._relation = telemetry.redaction.text(relation)[:LONGEST_RELATION]
         self._source = origin_of("source", _url_of(source), telemetry.redaction)
         self._decide = decide
         self._document = span_of(source)

@@ -22,6 +22,11 @@ SHORTEST = 8
 _VALUE = re.compile(r"[^\x00\r\n]*")
 
 
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a header (RFC 9110, section 5.1)."""
+    return _TOKEN.fullmatch(text) is not None
+
+
 def checked_method(method: object) -> str:
     """The method in upper case.
 

@@ -218,7 +218,7 @@ class Redirects:
             auth = self._own_auth
         if auth is not None:
             return auth, True
-        if conn.session.trust_env:
+        if conn.session.trust_env and conn._asks_netrc:
             auth = _auth.from_netrc(origin.host.strip("[]"), use_default=False)
         if auth is None and conn._auth_of_origin() is _auth.ANONYMOUS:
             auth = _auth.ANONYMOUS

@@ -40,6 +40,10 @@ _PORT = re.compile(
 """What stands in a port's place and is none, in a URL or in a name whose scheme was forgotten."""
 
 
+LONGEST_NAME = 255
+"""Characters of a host name (RFC 1035, section 2.3.4)."""
+
+
 class Origin(NamedTuple):
     """Scheme, host and port: what a credential is for."""
 
@@ -153,6 +157,9 @@ def parse_origin(url: str, redaction: Redaction = REDACTION) -> tuple[Origin, st
     host = parsed.host
     if not host or host.startswith((".", "*")) or host == "[]":
         msg = f"{_shown(url, redaction)}: there is no host name in it"
+        raise URLError(msg)
+    if len(host) > LONGEST_NAME:
+        msg = f"a host name of more than {LONGEST_NAME} characters is none"
         raise URLError(msg)
     if parsed.port == 0:
         msg = f"{_shown(url, redaction)}: 0 is no port to connect to"

@@ -8,31 +8,37 @@ Rules (allow, not deny):
 3. To another origin goes an allow list of headers, and no credential but the target's own:
    registered for it, or its netrc entry (never the default one). Who is anonymous on purpose
    stays so.
+4. What is filled into a form crosses only to where credentials are registered: to register is to
+   vouch, for links as for redirects.
+5. Of a document's own texts an error shows no secret, and no more than a line or two.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from requests.structures import CaseInsensitiveDict
 
 from sleepwalker import auth as _auth
-from sleepwalker.connection import _urls
+from sleepwalker.connection import _headers, _urls
 from sleepwalker.exceptions import (
     AuthError,
     ConfigurationError,
     DowngradeError,
     LinkCredentialsError,
+    LinkError,
     LinkURLError,
     TemplateHostError,
     URLError,
 )
 
-from ._templates import literal_start
+from ._link import shown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from sleepwalker.connection._urls import Origin
     from sleepwalker.observability.redaction import Redaction
@@ -41,6 +47,10 @@ if TYPE_CHECKING:
 
 CROSSING_HEADERS = ("Accept", "User-Agent")
 """What goes along to another origin, beside the context of the trace."""
+_NEVER_CROSSING = frozenset({"authorization", "proxy-authorization", "cookie", "host"})
+"""What says who we are, or where: it is another for each origin."""
+_LONGEST_SHOWN = 500
+"""Characters: what more is to be said of a URL is not shown."""
 
 
 class Target(NamedTuple):
@@ -75,27 +85,29 @@ class Crossing:
         else:
             self.by_pattern = _auth.Credentials(credentials)
         self._netrc = netrc
-        if isinstance(headers, str):
-            msg = "crossing_headers must be a list of header names"
-            raise ConfigurationError(msg)
-        self._headers = {name.lower() for name in (*CROSSING_HEADERS, *headers)}
+        self._headers = {name.lower() for name in (*CROSSING_HEADERS, *_crossing(headers))}
         self._template_hosts = _auth.host_patterns("template_hosts", template_hosts)
         self._redaction = redaction
 
-    def target(self, link: Link, source: str, variables: Mapping[str, Any]) -> Target:
+    def target(
+        self, link: Link, source: str, variables: Mapping[str, Any], *, service: Origin | None
+    ) -> Target:
         """Where a link leads, if it may be followed there.
 
         :param source: the absolute URL of the document with the link
+        :param service: the origin that gave the document, if it is known: what stands in a
+            document may say that it is from elsewhere
         :raises CrossingError: which rule forbids it, and how to allow it
         """
         url = link.url(**variables)
-        target = Target(url, self._origin(url, link.rel))
-        if link.templated:
+        target = Target(url, self._origin(url, link))
+        if link.templated and variables:
             self._check_template(link, target)
-        if target.origin.scheme == "http" and self.origin(source).scheme == "https":
+        from_https = "https" in {self.origin(source).scheme, service.scheme if service else ""}
+        if target.origin.scheme == "http" and from_https:
             msg = (
-                f"the link {link.rel!r} leads from https to plain http ({target.origin}), which is "
-                "never followed; get that URL by itself if it is meant"
+                f"{named(link, self._redaction)} leads from https to plain http "
+                f"({target.origin}), which is never followed; get that URL by itself if it is meant"
             )
             raise DowngradeError(msg)
         return target
@@ -104,39 +116,35 @@ class Crossing:
         """The origin of a URL of our own."""
         return _urls.origin_of(url, self._redaction)
 
-    def _origin(self, url: str, rel: str) -> Origin:
-        trouble = ""
+    def _origin(self, url: str, link: Link) -> Origin:
         try:
             if _urls.is_url_like(url):
                 return self.origin(url)
             scheme = urlsplit(url).scheme or "no"
-            trouble = f"with the scheme {self._redaction.text(scheme)!r}"
+            trouble = f"with the scheme {shown_name(scheme)}"
         except URLError as error:
-            trouble = error.message
+            why = error.message
+            trouble = "that can't be used" + (f": {why}" if len(why) <= _LONGEST_SHOWN else "")
         except ValueError:
             trouble = "that can't be understood"
         msg = (
-            f"the link {rel!r} is a URL {trouble}; only http and https, without userinfo, "
-            "are followed"
+            f"{named(link, self._redaction)} is a URL {trouble}; "
+            "only http and https, without userinfo, are followed"
         )
         raise LinkURLError(msg)
 
     def _check_template(self, link: Link, target: Target) -> None:
         """Refuse a template of which the variables decide on the host."""
-        start = literal_start(link.href)
         decided: Origin | None = None
-        authority = start.partition("://")[2] if "://" in start else start.removeprefix("//")
-        # Whatever follows an authority that has not ended yet would go on with it.
-        if "://" not in start and not start.startswith("//"):
-            decided = self.origin(link.base)
-        elif any(mark in authority for mark in "/?#") or _ends_authority(link.href):
-            decided = self._origin(urljoin(link.base, start), link.rel)
+        with suppress(LinkError):
+            # What the document itself puts into it is the document's own word.
+            decided = self._origin(link.url(), link)
         if decided == target.origin:
             return
         if any(pattern.matches(*target.origin) for pattern in self._template_hosts):
             return
         msg = (
-            f"the template of the link {link.rel!r} lets its variables decide on the host "
+            f"the template of {named(link, self._redaction)} lets its variables decide on the host "
             f"({target.origin}); if they may, name it in template_hosts=['{target.origin}']"
         )
         raise TemplateHostError(msg)
@@ -151,22 +159,32 @@ class Crossing:
             }
         )
 
-    def auth(self, origin: Origin, *, anonymous: bool) -> Any:
+    def auth(self, origin: Origin, *, anonymous: bool, sends: bool) -> Any:
         """Who we are to an origin that a link leads to.
 
         :param anonymous: whether the document with the link was asked for anonymously
-        :raises LinkCredentialsError: when nobody said
+        :param sends: whether something is sent there, such as a form
+        :raises LinkCredentialsError: when nobody said, or vouched for it
         """
         found = self.registered(origin)
-        if found is None and self._netrc:
+        if found is not None:
+            return found
+        if self._netrc:
             found = _auth.from_netrc(origin.host.strip("[]"), use_default=False)
         if found is None and anonymous:
             found = _auth.ANONYMOUS
         if found is None:
+            more = ", or add an entry for it to your netrc file" if self._netrc else ""
             msg = (
                 f"the link leads to {origin}, for which there are no credentials: register them, "
-                f"credentials={{'{origin}': ...}}, ANONYMOUS if none are needed, or add an entry "
-                "for it to your netrc file"
+                f"credentials={{'{origin}': ...}}, ANONYMOUS if none are needed, or say auth={more}"
+            )
+            raise LinkCredentialsError(msg)
+        if sends:
+            msg = (
+                f"the link leads to another origin, {origin}, and would take there what is sent: "
+                f"that goes only where credentials={{'{origin}': ...}} are registered, ANONYMOUS "
+                "if none are needed, or auth= is given"
             )
             raise LinkCredentialsError(msg)
         return found
@@ -186,7 +204,28 @@ class Crossing:
             raise AuthError(msg) from None
 
 
-def _ends_authority(template: str) -> bool:
-    """Whether what comes first behind the host, if it comes at all, can't go on with it."""
-    expression = template.partition("{")[2]
-    return not expression or expression[0] in "/?#"
+def named(link: Link, redaction: Redaction) -> str:
+    """A link as an error names it."""
+    return f"the link {shown_name(redaction.text(link.rel))}"
+
+
+def _crossing(names: Any) -> tuple[str, ...]:
+    """The names of headers that may cross.
+
+    :raises ConfigurationError: for what is none, or must not cross
+    """
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        msg = "crossing_headers must be a list of header names"
+        raise ConfigurationError(msg)
+    made = tuple(names)
+    for name in made:
+        if not isinstance(name, str) or not _headers.is_name(name):
+            msg = "crossing_headers must be names of headers, such as 'X-Request-Id'"
+            raise ConfigurationError(msg)
+        if name.lower() in _NEVER_CROSSING:
+            msg = (
+                f"crossing_headers can't have {name}, which is another for each origin: "
+                "credentials= says who we are where"
+            )
+            raise ConfigurationError(msg)
+    return made

@@ -24,11 +24,17 @@ from ._templates import expanded, variables_of
 from ._urls import joined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 """What no URL has; a backslash is a slash to some readers only."""
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+LONGEST = 64 * 1024
+"""Characters of a URL: as much as a `Location` could have, and more than servers take."""
+_LONGEST_SHOWN = 500
+"""Characters of a URL in a `repr`."""
+_SHOWN = 100
+"""How many characters of a name, and how many names, an error shows of those in a document."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -112,16 +118,19 @@ class Link:
             expanded("", variables)
         if _CONTROL.search(href):
             # `urllib` would leave some of them out, and so read another URL than the next reader.
-            msg = f"the link {self.rel!r} has control characters in it"
+            msg = f"the link {shown_name(self.rel)} has control characters or backslashes in it"
+            raise LinkURLError(msg)
+        if len(href) > LONGEST:
+            msg = f"the link {shown_name(self.rel)} is a URL of more than {LONGEST} characters"
             raise LinkURLError(msg)
         try:
             return joined(self.base, href.strip(" "))
         except ValueError:
-            msg = f"the link {self.rel!r} leads to what is no URL"
+            msg = f"the link {shown_name(self.rel)} leads to what is no URL"
         raise LinkURLError(msg)
 
     def __repr__(self) -> str:
-        href = REDACTION.url(self.href.partition("?")[0])
+        href = REDACTION.url(self.href[:LONGEST].partition("?")[0])[:_LONGEST_SHOWN]
         more = "" if self.method == "GET" else f" {self.method}"
         more += "" if self.name is None else f" name={self.name!r}"
         return f"<Link {self.rel!r}{more} {href}>"
@@ -210,7 +219,7 @@ class Links(Mapping[str, "Link | list[Link]"]):
         relations = tuple(self)
         if found:
             names = [link.name for link in found if link.name is not None and name is None]
-            how = f"name=, one of {', '.join(map(repr, names))}" if names else "links.all(...)"
+            how = f"name=, one of {_listed(names)}" if names else "links.all(...)"
             msg = f"there are {len(found)} links {relation!r}; choose one by {how}"
         elif there:
             names = [link.name for link in there if link.name is not None]
@@ -243,5 +252,11 @@ class Links(Mapping[str, "Link | list[Link]"]):
         return f"<Links {{{', '.join(counts)}}}>"
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names)) or "none"
+def shown_name(name: str) -> str:
+    """A name that a document gave, as an error shows it: whole, since half a secret is one too."""
+    return repr(name) if len(name) <= _SHOWN else f"({len(name)} characters)"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return (", ".join(map(shown_name, names[:_SHOWN])) or "none") + more

@@ -79,7 +79,8 @@ class ServiceManager:
         self._owns = connections is None
         if connections is None:
             known = None if callable(credentials) else credentials
-            connections = ConnectionManager(hooks=[DirectHook(credentials=known, guard=self.guard)])
+            hook = DirectHook(credentials=known, netrc=netrc, guard=self.guard)
+            connections = ConnectionManager(hooks=[hook])
         self.connections = connections
         self.crossing = Crossing(
             credentials=credentials,

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sleepwalker import auth as _auth
+from sleepwalker.connection import _urls
 from sleepwalker.connection._document import Found, span_of
 from sleepwalker.connection._following import Destination
 from sleepwalker.exceptions import FormError, TooManyHopsError
@@ -23,6 +24,7 @@ from ._format import Document, Embedded, MediaType
 from ._forms import filled
 from ._link import NOTHING, Link, Links, same_relation
 from ._pages import items, pages
+from ._telling import no_secret_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -172,7 +174,9 @@ class Resource:
         return made
 
     def _within(self, form: LinkFormat, document: Document, each: Embedded) -> Resource:
-        answer = Answer(each.url or self.url, None, each.data)
+        # What says that it is where nothing can be is where it stands.
+        there = each.url if _urls.is_url_like(each.url) else None
+        answer = Answer(there or self.url, None, each.data)
         made = Resource(self.service, answer, self._trail._replace(formats=(form,)))
         made._media_type, made._within_url = document.media_type, each.within
         return made
@@ -205,7 +209,8 @@ class Resource:
 
         :raises RelationError: when there is none, naming the relations there are, or several
         """
-        return self.links.one(rel, name=name)
+        with no_secret_told(self.service, self._trail.headers):
+            return self.links.one(rel, name=name)
 
     def follow(self, rel: str | Link, /, **variables: Any) -> Resource:
         """Follow a link to wherever it leads.
@@ -288,7 +293,7 @@ class Resource:
         )
 
     def _chosen(self, rel: str | Link, name: str | None) -> Link:
-        return rel if isinstance(rel, Link) else self.links.one(rel, name=name)
+        return rel if isinstance(rel, Link) else self.link(rel, name=name)
 
     def _go(
         self,
@@ -397,7 +402,10 @@ class Resource:
         to another origin.
         """
         link = Link(rel="self", href=self.url, base=self.url, method=method)
-        step = stepped(self.service, self._trail, link, self.url, NOTHING)
+        with no_secret_told(self.service, self._trail.headers):
+            step = stepped(
+                self.service, self._trail, link, self.url, NOTHING, sends=content is not NO_CONTENT
+            )
         sent = {**step.trail.headers, **condition, **(headers or {})}
         answer = exchange(
             step.service.conn,
@@ -421,6 +429,7 @@ def stepped(
     source: str,
     variables: Mapping[str, Any],
     *,
+    sends: bool,
     headers: Mapping[str, Any] | None = None,
     auth: Any = None,
 ) -> Step:
@@ -428,6 +437,7 @@ def stepped(
 
     :param service: which gave the document with the link
     :param source: the URL of the document
+    :param sends: whether something is sent there: a body, or what a form has as a query
     :raises CrossingError: when a rule forbids it
     """
     services = service.services
@@ -439,8 +449,8 @@ def stepped(
             "ServiceManager(max_hops=...) allows more"
         )
         raise TooManyHopsError(msg)
-    target = crossing.target(link, source, variables)
     here = service.origin()
+    target = crossing.target(link, source, variables, service=here)
     own = target.origin == here
     if auth is not None:
         there = services.service(str(target.origin), auth)
@@ -453,7 +463,7 @@ def stepped(
     else:
         anonymous = service.auth is _auth.ANONYMOUS
         there = services.service(
-            str(target.origin), crossing.auth(target.origin, anonymous=anonymous)
+            str(target.origin), crossing.auth(target.origin, anonymous=anonymous, sends=sends)
         )
     passed = {**crossing.headers(trail.headers, same_origin=own), **(headers or {})}
     way = trail.services
@@ -483,7 +493,17 @@ def followed(
     steps: list[Step] = []
 
     def decide() -> Destination:
-        step = stepped(service, trail, link, found.url, variables, headers=headers, auth=auth)
+        with no_secret_told(service, trail.headers):
+            step = stepped(
+                service,
+                trail,
+                link,
+                found.url,
+                variables,
+                sends=bool(params) or content is not NO_CONTENT,
+                headers=headers,
+                auth=auth,
+            )
         steps.append(step)
         return Destination(services.crossing.origin(step.url), step.service.host, step.service.auth)
 

@@ -1,14 +1,12 @@
-"""URI templates (RFC 6570), and which host an expanded one may lead to.
+"""URI templates (RFC 6570): their variables, and what comes of them.
 
-Rules:
-
-1. The template, and not what is put into it, says which host a link leads to.
-2. A variable that the template doesn't have is an error: it is a spelling mistake more often than
-   it is meant.
+A variable that the template doesn't have is an error: it is a spelling mistake more often than it
+is meant.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from uritemplate import URITemplate
@@ -20,8 +18,14 @@ if TYPE_CHECKING:
 
 
 def variables_of(template: str) -> tuple[str, ...]:
-    """The names of a template's variables, in their order."""
-    return tuple(URITemplate(template).variable_names)
+    """The names of a template's variables, in their order.
+
+    :raises TemplateError: when it is no template
+    """
+    with suppress(ValueError):
+        return tuple(URITemplate(template).variable_names)
+    msg = "the link's template is malformed"
+    raise TemplateError(msg)
 
 
 def expanded(template: str, variables: Mapping[str, Any]) -> str:
@@ -57,8 +61,3 @@ def _checked(name: str, value: Any) -> Any:
         type(value).__name__
     )
     raise TemplateError(msg)
-
-
-def literal_start(template: str) -> str:
-    """What of a template stands before its first variable."""
-    return template.partition("{")[0]
