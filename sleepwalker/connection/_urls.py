@@ -40,6 +40,9 @@ _PORT = re.compile(
 """What stands in a port's place and is none, in a URL or in a name whose scheme was forgotten."""
 
 
+_NAME = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=-]+")
+"""What a host name is made of once IDNA has encoded it (RFC 3986, section 3.2.2, but for what is
+percent-encoded)."""
 LONGEST_NAME = 255
 """Characters of a host name (RFC 1035, section 2.3.4)."""
 
@@ -158,6 +161,10 @@ def parse_origin(url: str, redaction: Redaction = REDACTION) -> tuple[Origin, st
     if not host or host.startswith((".", "*")) or host == "[]":
         msg = f"{_shown(url, redaction)}: there is no host name in it"
         raise URLError(msg)
+    if not host.startswith("[") and ("%" in authority or not _NAME.fullmatch(host)):
+        # What is percent-encoded here is decoded by some layers below and not by others, each by
+        # its version: it could be judged as one host and connected to as another.
+        raise URLError(f"{_shown(url, redaction)}: a host name can't have such characters, nor %")
     if len(host) > LONGEST_NAME:
         msg = f"a host name of more than {LONGEST_NAME} characters is none"
         raise URLError(msg)
