@@ -124,7 +124,8 @@ class Redirects:
                 msg = f"{what}: the redirect needs the body again, and it can't be rewound"
                 raise RedirectError(msg)
         if made.sends_plain_secret() and not self._conn.allow_plaintext:
-            msg = f"{what}: redirected to {origin}, where a password or token would go in the clear"
+            there = self._shown(str(origin))
+            msg = f"{what}: redirected to {there}, where a password or token would go in the clear"
             raise RedirectError(msg)
         self._history.append(response)
         self._conn._telemetry.record(
@@ -146,7 +147,8 @@ class Redirects:
             pass
         else:
             if hop.origin.scheme == "https" and origin.scheme == "http":
-                msg = f"{what}: redirected from https to http ({origin}), which is never followed"
+                there = self._shown(str(origin))
+                msg = f"{what}: redirected from https to http ({there}), which is never followed"
                 raise RedirectError(msg)
             if not urldefrag(url).fragment:
                 # RFC 9110, section 10.2.2: the old one stays unless there is a new one.
@@ -183,16 +185,19 @@ class Redirects:
         except CredentialsError as error:
             trouble = f" ({error.message})"
         if auth is None:
+            # The server may have put there what it was told.
+            there = self._shown(str(origin))
             msg = (
-                f"{what}: redirected to another origin, {origin}, for which there are no "
-                f"credentials; pass credentials={{'{origin}': auth}} (or ANONYMOUS), or add a "
+                f"{what}: redirected to another origin, {there}, for which there are no "
+                f"credentials; pass credentials={{'{there}': auth}} (or ANONYMOUS), or add a "
                 f"netrc entry for it{trouble}"
             )
             raise RedirectError(msg)
         if request.body is not None and not registered:
+            there = self._shown(str(origin))
             msg = (
-                f"{what}: the redirect to another origin, {origin}, asks for the body; "
-                f"it goes only where credentials={{'{origin}': ...}} are registered"
+                f"{what}: the redirect to another origin, {there}, asks for the body; "
+                f"it goes only where credentials={{'{there}': ...}} are registered"
             )
             raise RedirectError(msg)
         allowed = CROSSING if request.body is None else CROSSING + OF_BODY

@@ -248,8 +248,10 @@ class Links(Mapping[str, "Link | list[Link]"]):
         return [link for links in self._by_relation.values() for link in links]
 
     def __repr__(self) -> str:
-        counts = (f"{links[0].rel!r}: {len(links)}" for links in self._by_relation.values())
-        return f"<Links {{{', '.join(counts)}}}>"
+        there = list(self._by_relation.values())
+        counts = [f"{shown_name(links[0].rel)}: {len(links)}" for links in there[:_SHOWN]]
+        more = [] if len(there) <= _SHOWN else [f"... {len(there) - _SHOWN} more"]
+        return f"<Links {{{', '.join(counts + more)}}}>"
 
 
 def shown_name(name: str) -> str:
