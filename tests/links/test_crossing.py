@@ -38,7 +38,7 @@ from tests.servers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 OURS: Final = {
     "X-Api-Key": "key-of-a",
@@ -241,7 +241,7 @@ def test_without_credentials_for_it_a_link_is_not_followed(origins: Origins) -> 
     assert origins.b.requests == []
 
 
-CREDENTIALS: Final = {
+CREDENTIALS: Final[dict[str, Callable[[str], Any]]] = {
     "the origin": lambda url: {url: ("bob", "pw-b")},
     "its host": lambda _: {"localhost": ("bob", "pw-b")},
     "a pattern": lambda _: {"https://*host:*": ("bob", "pw-b")},
