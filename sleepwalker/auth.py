@@ -565,10 +565,14 @@ def _netrc_path() -> Path | None:
     return None
 
 
-def no_credentials(shown_host: str) -> CredentialsError:
-    """The error for a host that nobody gave credentials for; it names the ways out."""
+def no_credentials(shown_host: str, *, netrc: bool = True) -> CredentialsError:
+    """The error for a host that nobody gave credentials for; it names the ways out.
+
+    :param netrc: whether the user's netrc file is asked
+    """
+    entry = " add an entry for it to your netrc file," if netrc else ""
     msg = (
-        f"no credentials for {shown_host}: pass auth=, add an entry for it to your netrc file, "
+        f"no credentials for {shown_host}: pass auth=,{entry} "
         "or pass auth=ANONYMOUS to send requests unauthenticated on purpose"
     )
     return CredentialsError(msg)

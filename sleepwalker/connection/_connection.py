@@ -516,7 +516,7 @@ class Connection:
             host = self._base.origin.host.strip("[]")
             self._netrc_auth = _auth.from_netrc(host, use_default=True)
         if self._netrc_auth is None:
-            raise _auth.no_credentials(str(self._base.origin))
+            raise _auth.no_credentials(str(self._base.origin), netrc=self._asks_netrc)
         return self._netrc_auth
 
     def _auth_of_origin(self) -> Any:

@@ -187,10 +187,10 @@ class Redirects:
         if auth is None:
             # The server may have put there what it was told.
             there = self._shown(str(origin))
+            entry = ", or add a netrc entry for it" if conn._asks_netrc else ""
             msg = (
                 f"{what}: redirected to another origin, {there}, for which there are no "
-                f"credentials; pass credentials={{'{there}': auth}} (or ANONYMOUS), or add a "
-                f"netrc entry for it{trouble}"
+                f"credentials; pass credentials={{'{there}': auth}} (or ANONYMOUS){entry}{trouble}"
             )
             raise RedirectError(msg)
         if request.body is not None and not registered:

@@ -37,15 +37,18 @@ class ServiceManager:
         book = services.get("https://library.example/books/7")
         author = book.follow("author")
 
-    :param connections: finds or establishes the connections; `None`: one of its own, which
+    :param connections: finds or establishes the connections, and decides on their credentials for
+        redirects (`Connection(credentials=...)`) and their netrc; `None`: one of its own, which
         connects directly, and is closed with it
     :param credentials: who we are to which host: host patterns (as those of `DirectHook`) to auths,
         or a callable that is given an origin, ``https://host:port``, and gives the auth or `None`.
-        Nothing is sent to any host but what is registered for it.
+        Nothing is sent to any host but what is registered for it. On connections of its own a map
+        counts for redirects too; where only a callable knows, a redirect to another origin is
+        followed as netrc has it, or anonymously by who is anonymous, or not at all.
     :param netrc: whether the user's netrc file is asked for hosts that have none; its ``default``
-        entry never counts
+        entry counts for no host that a link leads to
     :param crossing_headers: names of the caller's own headers that go along to other origins,
-        beside `Accept`, `User-Agent` and trace context
+        beside `Accept`, `User-Agent` and trace context; not along a redirect
     :param template_hosts: patterns of the hosts that the variables of a template may lead to
     :param guard: `True`, or an `AddressGuard`: links lead to no address that is not global unicast.
         The hooks of `connections` have to make their connections with a guard then.

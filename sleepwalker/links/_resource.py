@@ -271,6 +271,9 @@ class Resource:
     ) -> Resource:
         """Do what a link says can be done: with its own method, sending its form.
 
+        What is sent goes to another origin only where credentials are registered for it (or
+        `ANONYMOUS` is), or `auth` is given.
+
         :param rel: its relation (for a Siren action, its name), or the link itself
         :param value: the form's fields by name; for a link without fields, whatever is to be sent
         :param method: instead of the link's own

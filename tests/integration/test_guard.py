@@ -21,6 +21,7 @@ from sleepwalker import (
     ANONYMOUS,
     Breaker,
     CertificateError,
+    ConfigurationError,
     ConnectError,
     Connection,
     ConnectionHook,
@@ -597,6 +598,12 @@ def test_a_connection_that_is_none_of_ours_is_refused_where_a_guard_is_wanted() 
             services.service("vault", ANONYMOUS).get("/")
 
     assert given.asked == []
+
+
+@pytest.mark.parametrize("guard", ["yes", 1, AddressGuard])
+def test_the_guard_of_services_is_one_or_a_yes_or_no(guard: Any) -> None:
+    with pytest.raises(ConfigurationError, match="guard must be an AddressGuard"):
+        ServiceManager(guard=guard)
 
 
 def test_a_hook_that_makes_guarded_connections_will_do(plain: ScriptedServer) -> None:

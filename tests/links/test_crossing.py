@@ -18,6 +18,7 @@ from sleepwalker import (
     AuthError,
     BearerAuth,
     ConfigurationError,
+    Connection,
     ConnectionManager,
     CredentialsError,
     CrossingError,
@@ -321,18 +322,23 @@ def test_without_netrc_it_is_asked_for_nobody(origins: Origins, netrc_file: Netr
     netrc_file(dict.fromkeys(("127.0.0.1", "localhost", "default"), ("eve", "pw-e")))
     origins.b.answers(redirect(302, f"{origins.c.url}/3"))
     with ServiceManager(netrc=False, credentials={origins.b.url: ("bob", "pw-b")}) as services:
-        with pytest.raises(CredentialsError):
+        with pytest.raises(CredentialsError) as unknown:
             services.get(origins.a.url)
-        with pytest.raises(RedirectError):
+        with pytest.raises(RedirectError) as moved:
             services.get(f"{origins.b.url}/2")
         origins.a.answers(linking(next=f"{origins.c.url}/3"))
         first = services.get(origins.a.url, ("ann", "pw-a"))
         with pytest.raises(LinkCredentialsError) as caught:
             first.follow("next")
 
-    assert "netrc" not in str(caught.value)
+    assert "netrc" not in f"{unknown.value} {moved.value} {caught.value}"
     assert (origins.a.users, origins.b.users) == (["ann:pw-a"], ["bob:pw-b"])
     assert origins.c.requests == []
+
+
+def test_whether_netrc_is_asked_is_a_yes_or_no() -> None:
+    with pytest.raises(ConfigurationError, match="netrc must be True or False"):
+        Connection("https://host.example", ANONYMOUS, netrc="no")  # type: ignore[arg-type]
 
 
 def test_who_is_anonymous_on_purpose_stays_so(origins: Origins) -> None:
