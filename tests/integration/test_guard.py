@@ -234,6 +234,8 @@ def test_what_connects_to_another_address_than_the_checked_one_is_refused(
     with pytest.raises(UnguardedError, match="connected to another"):
         Client(f"http://here.example:{plain.port}", guard=guard).conn.request("GET", "/")
 
+    # Before the next test begins to count.
+    plain.wait_for(lambda: seen.connections == 1)
     assert seen.targets == []
     assert [sock.fileno() for sock in opened] == [-1]
 
