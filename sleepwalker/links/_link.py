@@ -103,7 +103,7 @@ class Link:
             return ()
         return tuple(name for name in variables_of(self.href) if name not in self.variables)
 
-    def url(self, **variables: Any) -> str:
+    def url(self, /, **variables: Any) -> str:
         """The absolute URL that it leads to, without a fragment.
 
         :param variables: for its template; those not given are left out, as RFC 6570 has it

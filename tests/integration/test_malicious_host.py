@@ -483,6 +483,7 @@ def test_what_is_put_into_a_template_decides_on_no_host(trick: str, world: World
     ("template", "variables", "target"),
     [
         ("{+path}", {"path": "/2"}, "/2"),
+        ("/{self}", {"self": "2"}, "/2"),
         ("{+url}", {"url": "<EVIL>/2"}, "/2"),
         ("/{path}", {"path": "//x.example/"}, "/%2F%2Fx.example%2F"),
         ("/x{/path}", {"path": "https://x.example"}, "/x/https%3A%2F%2Fx.example"),
