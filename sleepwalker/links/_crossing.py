@@ -90,7 +90,12 @@ class Crossing:
         self._redaction = redaction
 
     def target(
-        self, link: Link, source: str, variables: Mapping[str, Any], *, service: Origin | None
+        self,
+        link: Link,
+        source: str,
+        variables: Mapping[str, Any],
+        *,
+        service: Origin | None = None,
     ) -> Target:
         """Where a link leads, if it may be followed there.
 

@@ -432,7 +432,7 @@ def stepped(
     source: str,
     variables: Mapping[str, Any],
     *,
-    sends: bool,
+    sends: bool = False,
     headers: Mapping[str, Any] | None = None,
     auth: Any = None,
 ) -> Step:
