@@ -53,12 +53,11 @@ class Frontier(Generic[Task]):
         self.left_out = 0
         """How many were not accepted because there were too many, or were dropped."""
         self.delivered = 0
-        """How many results, in order, were delivered."""
+        """How many results, in order, are out of the way; who takes tasks in order sets it."""
 
     def knows(self, key: str) -> bool:
         """Whether a key was there already; from now on it is."""
-        # A digest, since a URL may be long and there may be many.
-        digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        digest = _digest(key)
         if digest in self._known:
             return True
         self._known.add(digest)
@@ -66,12 +65,14 @@ class Frontier(Generic[Task]):
 
     def add(self, key: str, host: Hashable, task: Task) -> bool:
         """Accept a task, unless its key was there or there are enough; whether it was."""
+        digest = _digest(key)
+        if digest in self._known:
+            return False
         if self._most is not None and self.accepted >= self._most:
             # Not remembered either: what is left out must not fill the memory.
             self.left_out += 1
             return False
-        if self.knows(key):
-            return False
+        self._known.add(digest)
         self._pending.setdefault(host, deque()).append(Numbered(self.accepted, host, task))
         self.accepted += 1
         self.waiting += 1
@@ -120,3 +121,8 @@ class Frontier(Generic[Task]):
     def is_over(self) -> bool:
         """Whether nothing is pending, and nothing out that could add to it."""
         return not self.waiting and not self.out
+
+
+def _digest(key: str) -> bytes:
+    # A URL may be long, and there may be many.
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -12,7 +12,7 @@ Rules:
    workers once as many results wait as the buffer holds.
 2. Each canonical URL is visited once, and what can't be visited is a result with an error.
 3. When it is closed, or dropped, what is under way ends now: no thread or socket is left behind.
-4. One condition guards the state; nothing is sent, and no user code runs, while it is held.
+4. One lock guards the state; nothing is sent, and no user code runs, while it is held.
 """
 
 from __future__ import annotations
@@ -21,16 +21,23 @@ import contextvars
 import os
 import threading
 import weakref
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
+from sleepwalker.connection import _forks
 from sleepwalker.exceptions import (
     ClosedError,
     ConfigurationError,
     SleepwalkerException,
+    URLError,
 )
 from sleepwalker.observability import names
+from sleepwalker.observability.redaction import DEFAULT as REDACTION
 from sleepwalker.resilience import cancellation as _cancellation
 from sleepwalker.resilience import deadline as _deadline
 from sleepwalker.resilience.deadline import Deadline, seconds_of
@@ -45,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sleepwalker.connection._document import Found
+    from sleepwalker.connection._urls import Origin
 
     from ._manager import ServiceManager
     from ._service import Service
@@ -52,6 +60,10 @@ if TYPE_CHECKING:
 Order = Literal["finished", "breadth"]
 Choice = Iterable[str] | Callable[[Resource], Iterable[Link]]
 Ending = Literal["under way", "complete", "deadline", "closed"]
+
+NO_TRAIL = Trail({})
+NOWHERE = "none"
+"""The origin of a start that is no URL."""
 
 
 class Visit(NamedTuple):
@@ -72,6 +84,12 @@ class Visit(NamedTuple):
     def ok(self) -> bool:
         """Whether there is a resource."""
         return self.error is None
+
+    def __repr__(self) -> str:
+        # Without its query, which may hold a key.
+        shown = REDACTION.url(self.url.partition("?")[0])
+        came = "ok" if self.error is None else type(self.error).__name__
+        return f"<Visit {shown} depth={self.depth} rel={self.rel!r} {came}>"
 
 
 class Progress(NamedTuple):
@@ -101,7 +119,7 @@ class _Task(NamedTuple):
     link: Link
     found: Found | None
     """`None`: it is a start."""
-    service: Service
+    service: Service | None
     trail: Trail
     given: Resource | None = None
     """A start that is there already."""
@@ -111,7 +129,7 @@ class _Further(NamedTuple):
     """A task as the frontier takes it."""
 
     key: str
-    host: Any
+    host: Origin | None
     task: _Task
 
 
@@ -129,7 +147,7 @@ class Traversal(Iterator[Visit]):
     def __init__(self, run: _Run) -> None:
         self._run = run
         # Whoever lets go of it lets the workers end, without waiting for them.
-        self._finalizer = weakref.finalize(self, run.stop, "closed")
+        self._finalizer = weakref.finalize(self, run.stop)
 
     def __next__(self) -> Visit:
         return self._run.next()
@@ -145,7 +163,7 @@ class Traversal(Iterator[Visit]):
         What is connecting just then ends by its connect timeout at the latest.
         """
         self._finalizer.detach()
-        self._run.stop("closed")
+        self._run.stop()
         self._run.join()
 
     def __enter__(self) -> Self:
@@ -190,7 +208,7 @@ def bounds(
 
     :raises ConfigurationError: for one that can't be used
     """
-    if order not in {"finished", "breadth"}:
+    if order not in ("finished", "breadth"):
         msg = f"order must be 'finished' or 'breadth', not {order!r}"
         raise ConfigurationError(msg)
     for setting, value, least, optional in (
@@ -212,7 +230,7 @@ def bounds(
         max_depth,
         max_resources,
         None if deadline is None else seconds_of(deadline, "deadline"),
-        2 * concurrency if buffer is None else max(buffer, 1),
+        2 * concurrency if buffer is None else buffer,
         settings,
     )
 
@@ -239,18 +257,25 @@ class _Run:
             most=limits.max_resources,
             ahead=limits.buffer if self._in_order else None,
         )
-        self._changed = threading.Condition(threading.RLock())
-        self._results: deque[Visit] = deque()
-        self._early: dict[int, tuple[Visit | None, list[_Further]]] = {}
+        self._lock = threading.RLock()
+        self._results: SimpleQueue[Visit | None] = SimpleQueue()
+        """`None`: there is no other to come."""
+        self._untold: Visit | None = None
+        """A result that `on_progress` kept from being taken."""
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+        """What workers wait for that have nothing to do: no wake is lost, whenever it comes."""
+        self._asleep = 0
+        self._early: dict[int, tuple[_Task, Visit, list[_Further]]] = {}
         """Results that came before their turn, by number."""
         self._turn = 0
         """Whose turn it is."""
         self._threads: list[threading.Thread] = []
-        self._idle = 0
         self._alive = 0
         self._began = False
         self._ended: Ending = "under way"
         self._closed = False
+        self._broken: BaseException | None = None
+        """What is no error of a link, and ended it all."""
         self._visited = self._failed = 0
         self._hosts: Counter[str] = Counter()
         self._too_deep = 0
@@ -258,9 +283,11 @@ class _Run:
         self._pid = os.getpid()
         self._clock = services.connections._clock
         self._tracing = services.connections._telemetry.tracing
+        self._deadline = Deadline.after(None, self._clock)
         self._begun_at = self._clock.monotonic()
         self._stopped_at: float | None = None
         self._span: Any = None
+        _forks.enlist(self)
 
     # --- the consumer's side -----------------------------------------------------------------
 
@@ -269,70 +296,114 @@ class _Run:
 
         :raises StopIteration: when there is none any more
         """
-        if os.getpid() != self._pid:
+        if self._is_of_parent():
             msg = "a traversal belongs to the process that began it: its threads are not in a fork"
             raise ClosedError(msg)
-        if not self._began:
+        with self._lock:
+            begins, self._began = not self._began, True
+        if begins:
             self._begin()
-        with self._changed:
-            while not self._results:
-                if self._closed or self._frontier.is_over:
-                    self._end("complete")
-                    raise StopIteration
-                left = self._deadline.remaining()
-                if left <= 0 and self._ended == "under way":
+        visit, self._untold = self._untold, None
+        if visit is None or self._closed:
+            visit = self._taken()
+        if self._on_progress is not None:
+            try:
+                self._on_progress(self.progress())
+            except BaseException:
+                self._untold = visit
+                raise
+        return visit
+
+    def _taken(self) -> Visit:
+        """Take a result when there is one."""
+        while not self._closed:
+            left = self._deadline.remaining() if self._ended == "under way" else TIMEOUT_MAX
+            try:
+                visit = self._results.get(timeout=min(max(left, 0.0), TIMEOUT_MAX))
+            except Empty:
+                if left <= 0:
                     # What is in flight ends by itself, by the same deadline.
                     self._end("deadline")
-                    self._frontier.drop()
-                    continue
-                self._changed.wait(None if left <= 0 else min(left, threading.TIMEOUT_MAX))
-            visit = self._results.popleft()
-            self._frontier.delivered += 1
-            self._staff()
-            self._changed.notify_all()
-        if self._on_progress is not None:
-            self._on_progress(self.progress())
-        return visit
+                continue
+            if visit is None or self._closed:
+                break
+            with self._lock:
+                self._staff()
+                self._wake(1)
+            return visit
+        self._results.put(None)  # for whoever asks again
+        self.join()
+        broken, self._broken = self._broken, None
+        try:
+            raise StopIteration if broken is None else broken
+        finally:
+            # No cycle from the error through its traceback to this frame.
+            del broken
 
     def progress(self) -> Progress:
         """How far it is."""
-        with self._changed:
+        with self._lock:
             until = self._clock.monotonic() if self._stopped_at is None else self._stopped_at
+            frontier, over = self._frontier, self._ended != "under way"
             return Progress(
                 self._visited,
                 self._failed,
-                self._frontier.out,
-                self._frontier.waiting,
-                self._frontier.left_out + self._too_deep,
+                frontier.out,
+                0 if over else frontier.waiting,
+                frontier.left_out + self._too_deep + (frontier.waiting if over else 0),
                 dict(self._hosts),
                 until - self._begun_at if self._began else 0.0,
                 self._ended,
             )
 
-    def stop(self, how: Ending) -> None:
-        """End what is under way."""
-        with self._changed:
-            self._end(how)
-            self._closed = True
-            self._frontier.drop()
-            self._results.clear()
-            self._early.clear()
-            self._changed.notify_all()
+    def stop(self) -> None:
+        """End what is under way.
+
+        It takes no lock of ours: the garbage collector may call it in the midst of anything.
+        """
+        if self._is_of_parent():
+            return
+        self._closed = True
+        self._mark("closed")
+        self._rouse()
         self._cancellation.cancel()
 
     def join(self) -> None:
         """Wait until the workers have ended."""
-        for thread in list(self._threads):
-            if thread is not threading.current_thread():
+        for thread in [] if self._is_of_parent() else list(self._threads):
+            if thread is not threading.current_thread() and thread.ident is not None:
                 thread.join()
 
-    def _end(self, how: Ending) -> None:
+    def _is_of_parent(self) -> bool:
+        return self._began and os.getpid() != self._pid
+
+    def _mark(self, how: Ending) -> None:
         if self._ended == "under way":
-            self._ended = how
             self._stopped_at = self._clock.monotonic()
+            self._ended = how
+
+    def _end(self, how: Ending) -> None:
+        """Let nothing more be followed."""
+        with self._lock:
+            self._mark(how)
+            self._frontier.drop()
+            if self._frontier.is_over:
+                self._rouse()
+
+    def _rouse(self) -> None:
+        """Have everybody see that it is over."""
+        self._results.put(None)
+        for _ in range(self._limits.concurrency):
+            self._wakes.put(None)
+
+    def _wake(self, workers: int) -> None:
+        """Have so many workers look for something to do."""
+        for _ in range(min(workers, self._asleep)):
+            self._asleep -= 1
+            self._wakes.put(None)
 
     def _begin(self) -> None:
-        self._began = True
+        self._pid = os.getpid()
         self._begun_at = self._clock.monotonic()
         seconds = self._limits.deadline
         self._deadline = Deadline.after(seconds, self._clock, "traverse(deadline=...)").earlier(
@@ -344,153 +415,170 @@ class _Run:
             self._context = contextvars.copy_context()
         finally:
             self._tracing.leave(token)
-        with self._changed:
-            for start in self._starts:
-                self._accept_start(start)
+        starts = [self._first(start) for start in self._starts]
+        with self._lock:
+            for each in starts:
+                self._frontier.add(*each)
             self._staff()
-            if not self._threads:
-                self._tell_end()
+            if self._frontier.is_over:
+                self._mark("complete")
+                self._rouse()
+        if not starts:
+            self._tell_end()
 
-    def _accept_start(self, start: Resource | str) -> None:
+    def _first(self, start: Resource | str) -> _Further:
+        """The task of a start."""
         given, url = (start, start.url) if isinstance(start, Resource) else (None, start)
-        origin = self._services.crossing.origin(url)
-        service = self._services.service(str(origin)) if given is None else given.service
+        host: Origin | None = None
+        # What is no URL is told when it is visited.
+        with suppress(ValueError, URLError):
+            url = canonical(url)
+            host = self._services.crossing.origin(url)
         link = Link(rel="self", href=url, base=url)
-        task = _Task(canonical(url), 0, link, None, service, Trail({}), given)
-        self._frontier.add(task.url, origin, task)
+        return _Further(url, host, _Task(url, 0, link, None, None, NO_TRAIL, given))
 
     # --- the workers' side -------------------------------------------------------------------
 
     def _staff(self) -> None:
         """Have as many workers as there is work for."""
-        work = self._frontier.waiting
         while (
             self._ended == "under way"
-            and self._idle < work
+            and self._alive - self._frontier.out < self._frontier.waiting
             and self._alive < self._limits.concurrency
         ):
             context = self._context.copy()
             thread = threading.Thread(
                 target=context.run, args=(self._work,), name="sleepwalker-traverse", daemon=True
             )
+            self._threads.append(thread)
             self._alive += 1
-            self._idle += 1
             try:
                 thread.start()
             except RuntimeError:
                 # No more threads: those that there are do it, if there are any.
+                self._threads.remove(thread)
                 self._alive -= 1
-                self._idle -= 1
                 if not self._alive:
                     raise
                 return
-            self._threads = [each for each in self._threads if each.is_alive()]
-            self._threads.append(thread)
 
     def _work(self) -> None:
         """What a worker does."""
         try:
             with _cancellation.entered(self._cancellation), _deadline.entered(self._deadline):
                 while (taken := self._take()) is not None:
-                    visit = resource = None
-                    try:
-                        visit, resource = self._visit(taken.task)
-                    finally:
-                        self._done(taken, visit, resource)
+                    self._done(taken, self._visit(taken.task))
                     # Not kept while the next one is waited for.
-                    del visit, resource, taken
+                    del taken
+        except BaseException as error:  # noqa: BLE001 - it is raised where somebody sees it
+            # A user's own code wants all to end; or we have a mistake.
+            self._broken = error
+            self.stop()
         finally:
-            with self._changed:
+            with self._lock:
                 self._alive -= 1
                 last = not self._alive
-                self._changed.notify_all()
             if last:
                 self._tell_end()
 
     def _take(self) -> Numbered[_Task] | None:
-        with self._changed:
-            while True:
+        while True:
+            with self._lock:
+                if self._ended == "under way" and self._deadline.remaining() <= 0:
+                    self._end("deadline")
                 if self._ended != "under way" or self._frontier.is_over:
-                    self._idle -= 1
                     return None
-                if self._has_room() and (taken := self._frontier.take()) is not None:
-                    self._idle -= 1
+                if (taken := self._next_task()) is not None:
                     return taken
-                self._changed.wait()
+                self._asleep += 1
+            self._wakes.get()
 
-    def _has_room(self) -> bool:
-        """Whether a result more would fit."""
+    def _next_task(self) -> Numbered[_Task] | None:
+        """What may be visited now, if its result would fit."""
         if self._in_order:
-            # The frontier sees to that.
-            return True
-        return len(self._results) + self._frontier.out < self._limits.buffer
+            self._frontier.delivered = self._turn - self._results.qsize()
+        elif self._results.qsize() + self._frontier.out >= self._limits.buffer:
+            return None
+        return self._frontier.take()
 
-    def _visit(self, task: _Task) -> tuple[Visit, Resource | None]:
-        """Follow one link."""
+    def _visit(self, task: _Task) -> tuple[Visit, list[_Further]]:
+        """Follow one link; what came of it, and the links to be followed from there."""
         source = None if task.found is None else task.found.url
         rel = None if task.found is None else task.link.rel
-        resource: Resource | None = None
-        error: Exception | None = None
         url = task.url
+        # An error is in no variable of this frame, which its traceback holds.
         try:
-            if task.given is not None:
-                resource = task.given
-            elif task.found is None:
-                resource = task.service._request("GET", task.url, settings=self._limits.settings)
-            else:
-                resource = followed(
-                    task.found, task.service, task.trail, task.link, settings=self._limits.settings
-                )
+            resource = self._resource(task)
             url = resource.url
+            further = self._further(resource, task.depth)
         except Exception as raised:  # noqa: BLE001 - whatever it was is the result
-            error = raised
-        return Visit(url, task.depth, rel, source, resource, error), resource
+            return Visit(url, task.depth, rel, source, None, raised), []
+        return Visit(url, task.depth, rel, source, resource, None), further
 
-    def _done(self, taken: Numbered[_Task], visit: Visit | None, resource: Resource | None) -> None:
+    def _resource(self, task: _Task) -> Resource:
+        settings = self._limits.settings
+        if task.given is not None:
+            return task.given
+        if task.found is None or task.service is None:
+            origin = self._services.crossing.origin(task.url)
+            service = self._services.service(str(origin))
+            return service._request("GET", task.url, settings=settings)
+        return followed(task.found, task.service, task.trail, task.link, settings=settings)
+
+    def _done(self, taken: Numbered[_Task], came: tuple[Visit, list[_Further]]) -> None:
         """Take in what came of a task."""
-        further: list[_Further] = []
-        if visit is not None and resource is not None:
-            try:
-                further = self._further(resource, taken.task.depth)
-            except Exception as raised:  # noqa: BLE001 - as above
-                visit = visit._replace(resource=None, error=raised)
-        with self._changed:
+        with self._lock:
             self._frontier.done(taken)
-            self._idle += 1
-            if not self._closed:
-                if visit is not None and visit.ok and self._was_there(taken.task, visit.url):
-                    visit, further = None, []
-                if self._in_order:
-                    self._early[taken.number] = visit, further
-                    while (early := self._early.pop(self._turn, None)) is not None:
-                        self._turn += 1
-                        self._take_in(*early)
-                else:
-                    self._take_in(visit, further)
-                self._staff()
-            self._changed.notify_all()
+            before = self._frontier.waiting
+            if self._closed:
+                self._frontier.drop()
+            elif self._in_order:
+                self._early[taken.number] = taken.task, *came
+                while (early := self._early.pop(self._turn, None)) is not None:
+                    self._turn += 1
+                    self._take_in(*early)
+            else:
+                self._take_in(taken.task, *came)
+            if self._frontier.is_over:
+                self._mark("complete")
+                self._rouse()
+                return
+            self._staff()
+            # For the host that is free again, and the links that came.
+            self._wake(1 + self._frontier.waiting - before)
+
+    def _take_in(self, task: _Task, visit: Visit, further: list[_Further]) -> None:
+        """Put a result where the consumer finds it, and its links behind those that there are."""
+        if visit.error is None and self._was_there(task, visit.url):
+            self._wake(1)
+            return
+        self._results.put(visit)
+        if visit.error is None:
+            self._visited += 1
+        else:
+            self._failed += 1
+        self._hosts[self._origin(task, visit)] += 1
+        if self._ended != "under way":
+            self._frontier.left_out += len(further)
+            return
+        for each in further:
+            self._frontier.add(*each)
 
     def _was_there(self, task: _Task, url: str) -> bool:
         """Whether a redirect has led to what was there already."""
         final = canonical(url)
         return final != task.url and self._frontier.knows(final)
 
-    def _take_in(self, visit: Visit | None, further: list[_Further]) -> None:
-        """Put a result where the consumer finds it, and its links behind those that there are."""
-        if visit is None:
-            self._frontier.delivered += 1
-            return
-        self._results.append(visit)
-        if visit.ok:
-            self._visited += 1
-        else:
-            self._failed += 1
-        self._hosts[_shown_origin(visit.url)] += 1
-        if self._ended != "under way":
-            self._frontier.left_out += len(further)
-            return
-        for each in further:
-            self._frontier.add(*each)
+    def _origin(self, task: _Task, visit: Visit) -> str:
+        """Where a visit led, as it may be shown; where its link stood, if it led nowhere."""
+        found = None if task.found is None else self._host(task.found.url)
+        return str(self._host(visit.url) or found or NOWHERE)
+
+    def _host(self, url: str) -> Origin | None:
+        try:
+            return self._services.crossing.origin(url)
+        except URLError:
+            return None
 
     def _further(self, resource: Resource, depth: int) -> list[_Further]:
         """The links to follow from a resource."""
@@ -498,28 +586,32 @@ class _Run:
         if not chosen:
             return []
         if self._limits.max_depth is not None and depth >= self._limits.max_depth:
-            with self._changed:
+            with self._lock:
                 self._too_deep += len(chosen)
             return []
         found, service, trail = resource.found(), resource.service, resource._trail
-        own = self._services.crossing.origin(resource.url)
         made = []
+        host: Origin | None
         for link in chosen:
-            host: Any = own
             try:
                 url = canonical(link.url())
                 host = self._services.crossing.origin(url)
             except SleepwalkerException:
                 # Following it gives the error, which is its result.
-                url = link.href
-            made.append(_Further(url, host, _Task(url, depth + 1, link, found, service, trail)))
+                url, host = link.href, self._host(resource.url)
+            # It is got: what the document has of it already would only fill the memory.
+            bare = link if link.data is None else replace(link, data=None)
+            made.append(_Further(url, host, _Task(url, depth + 1, bare, found, service, trail)))
         return made
 
     def _chosen(self, resource: Resource) -> list[Link]:
-        if callable(self._rels):
-            links = list(self._rels(resource))
-        else:
+        if not callable(self._rels):
             links = [link for rel in self._rels for link in resource.links.all(rel)]
+        else:
+            links = list(self._rels(resource))
+            if wrong := [link for link in links if not isinstance(link, Link)]:
+                msg = f"rels must give the Links to follow, not {type(wrong[0]).__name__}"
+                raise ConfigurationError(msg)
         # What may change something is never followed by itself.
         return [link for link in links if link.method in {"GET", "HEAD"}]
 
@@ -538,6 +630,9 @@ class _Run:
             },
         )
 
+    def _renew_in_child(self) -> None:
+        self._lock = threading.RLock()
+
 
 def traversal(
     services: ServiceManager,
@@ -550,18 +645,19 @@ def traversal(
 
     :raises ConfigurationError: for starts or relations that are none
     """
-    starts = [start] if isinstance(start, Resource | str) else list(start)
+    if not isinstance(start, Iterable):
+        start = [start]
+    starts = [start] if isinstance(start, str) else list(start)
     for each in starts:
         if not isinstance(each, Resource | str):
             msg = f"a traversal starts from resources or URLs, not {type(each).__name__}"
             raise ConfigurationError(msg)
-    if isinstance(rels, str):
+    if isinstance(rels, str) or not (callable(rels) or isinstance(rels, Iterable)):
         msg = f"rels must be a list of relations, such as [{rels!r}], or a callable"
         raise ConfigurationError(msg)
     if not callable(rels):
         rels = tuple(rels)
+        if wrong := [rel for rel in rels if not isinstance(rel, str)]:
+            msg = f"rels must be a list of relations, not of {type(wrong[0]).__name__}"
+            raise ConfigurationError(msg)
     return Traversal(_Run(services, starts, rels, limits, on_progress))
-
-
-def _shown_origin(url: str) -> str:
-    return "/".join(url.split("/", 3)[:3])
