@@ -29,7 +29,7 @@ from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
-from sleepwalker.connection import _forks
+from sleepwalker.connection import _forks, _urls
 from sleepwalker.exceptions import (
     ClosedError,
     ConfigurationError,
@@ -86,8 +86,11 @@ class Visit(NamedTuple):
         return self.error is None
 
     def __repr__(self) -> str:
-        # Without its query, which may hold a key.
-        shown = REDACTION.url(self.url.partition("?")[0])
+        # Without its query, which may hold a key; of what is no URL, nothing.
+        shown = "?"
+        with suppress(URLError):
+            _urls.origin_of(self.url)
+            shown = REDACTION.url(self.url.partition("?")[0])
         came = "ok" if self.error is None else type(self.error).__name__
         return f"<Visit {shown} depth={self.depth} rel={self.rel!r} {came}>"
 
@@ -432,8 +435,8 @@ class _Run:
         host: Origin | None = None
         # What is no URL is told when it is visited.
         with suppress(ValueError, URLError):
-            url = canonical(url)
             host = self._services.crossing.origin(url)
+            url = canonical(url)
         link = Link(rel="self", href=url, base=url)
         return _Further(url, host, _Task(url, 0, link, None, None, NO_TRAIL, given))
 

@@ -24,6 +24,7 @@ _PATH = r"(?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9_~!$&'()*+,=:@.-]*)*/?"
 _QUERY = r"\?[A-Za-z0-9_~!$&'()*+,=:@./?;-]+"
 _PLAIN = re.compile(rf"(https?://[A-Za-z0-9.-]+(?::[0-9]+)?)({_PATH}(?:{_QUERY})?)")
 _PLAIN_PATH = re.compile(rf"{_PATH}(?:{_QUERY})?")
+_ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
 _START = re.compile(r"https?://[A-Za-z0-9.:-]+(?=[/?#]|\Z)")
 
 
@@ -44,8 +45,8 @@ def joined(base: str, reference: str) -> str:
 def canonical(url: str) -> str:
     """The URL without its fragment, normalised as RFC 3986 says (section 6.2.2 and 6.2.3).
 
-    Case of scheme and host, default port, dot segments, empty path, case of percent-encodings; of
-    a query only what no URL may have is encoded.
+    Case of scheme and host, default port, dot segments, empty path, and percent-encodings: their
+    case, what needs none, and what does.
     """
     plain = _PLAIN.fullmatch(url)
     start = None if plain is None else _start(plain[1])
@@ -64,7 +65,8 @@ def _start(start: str) -> str | None:
 
 def _normalised(url: str) -> str | None:
     try:
-        parts = parse_url(url)
+        # First: what comes of it may be a dot.
+        parts = parse_url(_ENCODED.sub(_decoded, url))
     except LocationParseError:
         return None
     scheme = (parts.scheme or "").lower()
@@ -72,3 +74,8 @@ def _normalised(url: str) -> str | None:
     return parts._replace(
         scheme=scheme, host=(parts.host or "").lower(), port=port, path=parts.path or "/"
     ).url
+
+
+def _decoded(match: re.Match[str]) -> str:
+    char = chr(int(match[1], 16))
+    return char if char.isascii() and (char.isalnum() or char in "-._~") else match[0].upper()
