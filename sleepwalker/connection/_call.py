@@ -260,6 +260,7 @@ class Call:
                 last = first if first.verdict is None else self._retried(first)
                 response, error, outcome = self._conclude(last)
                 if response is not None:
+                    self._refuse_if_cut(response)
                     if self._options.stream:
                         self._hand_over(response)
                     conn.response = response
@@ -324,6 +325,13 @@ class Call:
         assert error is not None  # noqa: S101 - an outcome is one or the other
         _note(error, why)
         return None, self._with_context(error), "exhausted" if exhausted else outcome_of(error)
+
+    def _refuse_if_cut(self, response: requests.Response) -> None:
+        """Raise when the call was cancelled: what ended with its socket may be half an answer."""
+        if self._cancellation is not None and self._cancellation.cancelled:
+            self._lost |= self._hop.method not in SAFE
+            response.close()
+            self._cancellation.refuse(self._what())
 
     def _with_context(self, error: SleepwalkerException) -> SleepwalkerException:
         """The error with what the call knows: request, attempts, elapsed."""
@@ -853,6 +861,11 @@ class Call:
         """The exchange under way goes through this socket."""
         if self._cancellation is not None:
             self._cancellation.uses(self, sock)
+
+    def leaves(self) -> None:
+        """The exchange under way is done with its socket."""
+        if self._cancellation is not None:
+            self._cancellation.let_go(self)
 
     def opened(self) -> OpenConnection | None:
         """A connection was opened for the exchange under way."""

@@ -3,16 +3,20 @@
 Rules:
 
 1. A cancellation belongs to the context (thread or task) that entered it, as a deadline does.
-2. What is waited for in the kernel is woken by shutting its socket: nobody has to poll.
+2. What is waited for in the kernel is woken by shutting its socket: nobody has to poll. A socket
+   that was let go is not shut any more: it may be another call's by then.
 3. What was cancelled is not sent again.
+4. A child made by fork has the sockets in common with its parent, and shuts none of them.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from sleepwalker.exceptions import CancelledError
@@ -28,35 +32,48 @@ class Cancellation:
     """Ends the calls that are made under it."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
-        # Re-entrant: a signal handler may cancel in the middle of it.
+        self._cancelled = False
+        self._renew()
+
+    def _renew(self) -> None:
+        self._pid = os.getpid()
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+        """Whoever sleeps is woken by what is put here, and puts it back for the next."""
+        if self._cancelled:
+            self._wakes.put(None)
+        # As the queue re-entrant: a signal handler, or the garbage collector, may cancel in the
+        # middle of it.
         self._lock = threading.RLock()
         self._sockets: dict[int, Any] = {}
 
     @property
     def cancelled(self) -> bool:
         """Whether it was."""
-        return self._event.is_set()
+        return self._cancelled
 
     def cancel(self) -> None:
         """End the calls under it, and refuse further ones."""
-        self._event.set()
+        self._renew_in_child()
+        self._cancelled = True
+        self._wakes.put(None)
         with self._lock:
             sockets, self._sockets = list(self._sockets.values()), {}
-        for sock in sockets:
-            _shut(sock)
+            # Within: who lets go of one of them meanwhile waits until it is shut.
+            for sock in sockets:
+                _shut(sock)
 
     def uses(self, owner: object, sock: Any) -> None:
         """Remember the one socket that an owner waits at."""
+        self._renew_in_child()
         with self._lock:
-            cancelled = self._event.is_set()
-            if not cancelled:
+            if self._cancelled:
+                _shut(sock)
+            else:
                 self._sockets[id(owner)] = sock
-        if cancelled:
-            _shut(sock)
 
     def let_go(self, owner: object) -> None:
         """Forget the socket of an owner."""
+        self._renew_in_child()
         with self._lock:
             self._sockets.pop(id(owner), None)
 
@@ -65,7 +82,7 @@ class Cancellation:
 
         :raises CancelledError: then
         """
-        if self._event.is_set():
+        if self._cancelled:
             msg = f"{what}: cancelled"
             raise CancelledError(msg)
 
@@ -74,11 +91,17 @@ class Cancellation:
 
         :raises CancelledError: when it was
         """
+        self._renew_in_child()
         if clock is SYSTEM:
-            self._event.wait(seconds)
+            with suppress(Empty):
+                self._wakes.put(self._wakes.get(timeout=max(seconds, 0.0)))
         else:
             clock.sleep(seconds)
         self.refuse(what)
+
+    def _renew_in_child(self) -> None:
+        if os.getpid() != self._pid:
+            self._renew()
 
 
 def _shut(sock: Any) -> None:

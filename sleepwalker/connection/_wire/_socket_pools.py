@@ -40,7 +40,9 @@ class _Queue(queue.LifoQueue[Any]):
         return connection
 
     def _put(self, item: Any) -> None:
-        # Before: once it is there, a handler's call may take and close it.
+        # Before: once it is there, others may take it, and a handler's call close it.
+        if (watch := here.watch) is not None:
+            watch.leaves()
         counted = item.open if item is not None else None
         if counted is not None:
             counted.idle()

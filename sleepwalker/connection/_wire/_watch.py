@@ -85,6 +85,9 @@ class Watch(Protocol):
     def uses(self, sock: Any) -> None:
         """The exchange under way goes through this socket: shutting it ends the waiting."""
 
+    def leaves(self) -> None:
+        """The exchange under way is done with its socket."""
+
     def opened(self) -> OpenConnection | None:
         """A connection was opened for the request; whoever has it tells what becomes of it."""
 
