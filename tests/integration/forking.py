@@ -56,12 +56,14 @@ import prometheus_client  # noqa: E402 - as above
 from sleepwalker import (  # noqa: E402 - as above
     ANONYMOUS,
     BearerAuth,
+    ClosedError,
     Connection,
     ConnectionManager,
     DirectHook,
     Policy,
     ReentrantFindError,
 )
+from sleepwalker.links import ServiceManager  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -657,6 +659,60 @@ def through_proxy(url: str, bundle: str) -> None:
     other.close()
 
 
+def traversing(url: str, bundle: str) -> None:
+    """Fork in the middle of a traversal: the child can't go on with it, and begins its own."""
+    connections = ConnectionManager(hooks=[hook(bundle)])
+    services = ServiceManager(connections, credentials={"*": ANONYMOUS})
+    begun = services.traverse(f"{url}/parent/1", ["item"], buffer=1)
+    fresh = services.traverse(f"{url}/child-0/1", ["item"])
+    next(begun)
+
+    def in_child() -> None:
+        try:
+            next(begun)
+        except ClosedError as error:
+            report(refused=str(error))
+        begun.close()
+        report(fresh=[visit.ok for visit in fresh])
+        with services.traverse(f"{url}/child-0/1", ["item"]) as own:
+            report(own=[visit.ok for visit in own])
+
+    reap(fork(in_child))
+    report(parent=[visit.ok for visit in begun])
+    services.close()
+    connections.close()
+
+
+def traversing_held(url: str, bundle: str) -> None:
+    """Fork while another thread holds the locks of a traversal, its services and cancellation."""
+    connections = ConnectionManager(hooks=[hook(bundle)])
+    services = ServiceManager(connections, credentials={"*": ANONYMOUS})
+    begun = services.traverse(f"{url}/parent/1", ["item"], buffer=1)
+    next(begun)
+    held, over = threading.Event(), threading.Event()
+
+    def keep() -> None:
+        with services._lock, begun._run._lock, begun._run._cancellation._lock:  # noqa: SLF001 - as their own threads may at the fork
+            held.set()
+            over.wait()
+
+    threading.Thread(target=keep, daemon=True).start()
+    held.wait()
+
+    def in_child() -> None:
+        report(told=repr(begun).split(":")[0])
+        begun.close()
+        with services.traverse(f"{url}/child-0/1", ["item"]) as own:
+            report(own=[visit.ok for visit in own])
+
+    try:
+        reap(fork(in_child))
+    finally:
+        over.set()
+    report(parent=[visit.ok for visit in begun])
+    connections.close()
+
+
 PROGRAMS: Final[dict[str, Callable[[str, str], None]]] = {
     program.__name__: program
     for program in (
@@ -674,6 +730,8 @@ PROGRAMS: Final[dict[str, Callable[[str, str], None]]] = {
         streaming,
         through_proxy,
         together,
+        traversing,
+        traversing_held,
     )
 }
 

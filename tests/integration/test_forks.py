@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.servers import ForwardProxy, echo, raw, stall
+from tests.servers import Action, ForwardProxy, echo, raw, respond, stall
 
 if TYPE_CHECKING:
     from tests.servers import CertificateAuthority, MakeServer, Request, ScriptedServer
@@ -271,3 +271,34 @@ def test_sockets_through_a_proxy_are_the_parents_alone_too(
     assert (count_of(tls_server, "parent"), count_of(tls_server, "child-0")) == (4, 2)
     assert len(tls_server.connections) == 4
     assert_no_socket_was_shared(tls_server)
+
+
+# --- traversals --------------------------------------------------------------------------
+
+
+def linked(request: Request) -> Action:
+    """A document that leads to two others of the same process, which lead nowhere."""
+    who = owner(request)
+    hrefs = [f"/{who}/2", f"/{who}/3"] if request.path.endswith("/1") else []
+    links = {"item": [{"href": href} for href in hrefs]}
+    return respond(200, {"Content-Type": "application/hal+json"}, json={"_links": links})
+
+
+def test_a_child_begins_its_own_traversals_and_leaves_its_parents_alone(
+    make_server: MakeServer, ca: CertificateAuthority
+) -> None:
+    server = make_server(linked, tls=True)
+    reported = run("traversing", server, ca)
+    assert reported["refused"].startswith("a traversal belongs to the process that began it")
+    assert (reported["fresh"], reported["own"]) == ([True] * 3, [True] * 3)
+    assert reported["parent"] == [True] * 2
+    assert (count_of(server, "parent"), count_of(server, "child-0")) == (3, 6)
+    assert_no_socket_was_shared(server)
+
+
+def test_a_child_traverses_whoever_held_the_locks_at_the_fork(make_server: MakeServer) -> None:
+    server = make_server(linked)
+    reported = run("traversing_held", server)
+    assert reported["told"] == "<Traversal under way"
+    assert (reported["own"], reported["parent"]) == ([True] * 3, [True] * 2)
+    assert_no_socket_was_shared(server)
