@@ -6,15 +6,12 @@ is meant.
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from uritemplate import URITemplate
 
 from sleepwalker.exceptions import TemplateError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def variables_of(template: str) -> tuple[str, ...]:
@@ -22,9 +19,15 @@ def variables_of(template: str) -> tuple[str, ...]:
 
     :raises TemplateError: when it is no template
     """
-    with suppress(ValueError):
-        return tuple(URITemplate(template).variable_names)
-    msg = "the link's template is malformed"
+    return tuple(_parsed(template).variable_names)
+
+
+def _parsed(template: str) -> URITemplate:
+    try:
+        return URITemplate(template)
+    except ValueError:
+        # A prefix that is no number, as in {id:x}.
+        msg = "the link's template is malformed"
     raise TemplateError(msg)
 
 
@@ -39,25 +42,38 @@ def expanded(template: str, variables: Mapping[str, Any]) -> str:
         has = ", ".join(known) if known else "none"
         msg = f"the link's template has no variable {', '.join(unknown)}; it has {has}"
         raise TemplateError(msg)
-    given = {name: _checked(name, value) for name, value in variables.items() if value is not None}
+    given: dict[str, Any] = {}
+    for name, value in variables.items():
+        checked = None if value is None else _checked(name, value)
+        # An empty list or dict is as good as none (section 2.3), which uritemplate forgets here and
+        # there.
+        if checked or checked == "":
+            given[name] = checked
+    parsed = _parsed(template)
     try:
-        return URITemplate(template).expand(given)
+        return parsed.expand(given)
     except (TypeError, ValueError, AttributeError) as error:
         msg = f"the link's template can't be expanded: {type(error).__name__}"
-        raise TemplateError(msg) from None
+    raise TemplateError(msg)
 
 
-def _checked(name: str, value: Any) -> Any:
+def _checked(name: str, value: Any) -> str | list[str] | dict[str, str]:
     """A variable's value as RFC 6570 knows them: text, a list of texts, or pairs of texts."""
+    if isinstance(value, list | tuple):
+        return [_text(name, item) for item in value if item is not None]
+    if isinstance(value, Mapping):
+        return {str(key): _text(name, item) for key, item in value.items() if item is not None}
+    return _text(name, value)
+
+
+def _text(name: str, value: Any) -> str:
+    """A value as the text that it is put in as: to uritemplate, the number 0 is nothing."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float):
-        return value
-    if isinstance(value, list | tuple):
-        return [_checked(name, item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _checked(name, item) for key, item in value.items()}
-    msg = f"the variable {name} must be text, a number, or a list or dict of them, not " + (
-        type(value).__name__
+        return str(value)
+    msg = (
+        f"the variable {name} must be text, a number, or a list or dict of them, not "
+        f"{type(value).__name__}"
     )
     raise TemplateError(msg)
