@@ -143,7 +143,7 @@ class Crossing:
         decided: Origin | None = None
         with suppress(LinkError):
             # What the document itself puts into it is the document's own word.
-            decided = self._origin(link.url(), link)
+            decided = self._origin(link.own_url(), link)
         if decided == target.origin:
             return
         if any(pattern.matches(*target.origin) for pattern in self._template_hosts):

@@ -102,6 +102,8 @@ class Embedded(NamedTuple):
     data: Any
     within: str | None = None
     """What the URLs in it are relative to; `None`: to where it is."""
+    format: LinkFormat | None = None
+    """Reads its links; `None`: the format of the document that it stands in."""
 
 
 @runtime_checkable

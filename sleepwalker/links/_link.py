@@ -17,7 +17,7 @@ from string import ascii_lowercase, ascii_uppercase
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sleepwalker.exceptions import LinkURLError, RelationError
+from sleepwalker.exceptions import LinkURLError, RelationError, TemplateError
 from sleepwalker.observability.redaction import DEFAULT as REDACTION
 
 from ._templates import expanded, variables_of
@@ -26,7 +26,7 @@ from ._urls import joined
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 """What no URL has; a backslash is a slash to some readers only."""
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 LONGEST = 64 * 1024
@@ -47,6 +47,7 @@ class Field:
     :ivar type: what kind of value it takes, in the format's own words
     :ivar title: what it is called before people
     :ivar required: whether it must be given
+    :ivar options: the values to choose from, where the format says which
     """
 
     name: str
@@ -54,6 +55,7 @@ class Field:
     type: str = "text"
     title: str | None = None
     required: bool = False
+    options: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -68,12 +70,17 @@ class Link:
         ``anchor``)
     :ivar templated: whether `href` is a URI template (RFC 6570)
     :ivar variables: what the document itself puts into the template
+    :ivar inputs: what whoever follows it may put into the template; `None`: any of its variables
+    :ivar bases: URI templates between `base` and `href`, the outermost first, where whoever follows
+        it has a say in these too
     :ivar method: the HTTP method it is followed with
     :ivar name: what tells it from others of its relation (HAL), or an action's name (Siren)
     :ivar title: what it is called before people
     :ivar type: the media type that its target is said to have
     :ivar fields: of its form, where it has one
+    :ivar any_field: whether its form takes fields that it doesn't name
     :ivar sends: the media type that its form is sent as; `None`: it has no form
+    :ivar submits: the HTTP method that its form is sent with, where that isn't `method`
     :ivar deprecation: where its end is announced; `None`: it isn't deprecated
     :ivar attributes: whatever else the format says of it
     :ivar data: the target's representation, where the document holds it already
@@ -86,48 +93,104 @@ class Link:
     context: str | None = None
     templated: bool = False
     variables: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    inputs: tuple[Field, ...] | None = None
+    bases: tuple[str, ...] = ()
     method: str = "GET"
     name: str | None = None
     title: str | None = None
     type: str | None = None
     fields: tuple[Field, ...] = ()
+    any_field: bool = False
     sends: str | None = None
+    submits: str | None = None
     deprecation: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     data: Any = None
 
     @property
     def wants(self) -> tuple[str, ...]:
-        """The variables that are yet to be put into its template."""
+        """The variables that are yet to be put into its template.
+
+        :raises TemplateError: when it is none
+        """
         if not self.templated:
             return ()
-        return tuple(name for name in variables_of(self.href) if name not in self.variables)
+        if self.inputs is not None:
+            names: Iterable[str] = (each.name for each in self.inputs)
+        else:
+            names = variables_of(self.href)
+        return tuple(name for name in names if name not in self.variables)
 
     def url(self, /, **variables: Any) -> str:
         """The absolute URL that it leads to, without a fragment.
 
         :param variables: for its template; those not given are left out, as RFC 6570 has it
-        :raises TemplateError: for a variable that the template doesn't have
+        :raises TemplateError: for a variable that the template doesn't have, or that the link
+            requires and isn't given
         :raises LinkURLError: when no absolute URL comes of it
         """
-        href = self.href
-        if self.templated:
-            href = expanded(self.href, {**self.variables, **variables})
-        elif variables:
-            # An error with the names in it, as for a template without any.
-            expanded("", variables)
-        if _CONTROL.search(href):
+        return self._resolved(self._references(variables))
+
+    def own_url(self) -> str:
+        """Where it leads with what the document itself puts into its template, and nothing else.
+
+        :raises TemplateError: when it is no template
+        :raises LinkURLError: when no absolute URL comes of it
+        """
+        return self._resolved(self._filled(self.variables))
+
+    def _resolved(self, references: list[str]) -> str:
+        if any(map(CONTROL.search, references)):
             # `urllib` would leave some of them out, and so read another URL than the next reader.
             msg = f"the link {shown_name(self.rel)} has control characters or backslashes in it"
             raise LinkURLError(msg)
-        if len(href) > LONGEST:
+        if sum(map(len, references)) > LONGEST:
             msg = f"the link {shown_name(self.rel)} is a URL of more than {LONGEST} characters"
             raise LinkURLError(msg)
+        url = self.base
         try:
-            return joined(self.base, href.strip(" "))
+            for reference in references:
+                url = joined(url, reference.strip(" "))
         except ValueError:
             msg = f"the link {shown_name(self.rel)} leads to what is no URL"
+        else:
+            return url
         raise LinkURLError(msg)
+
+    def _references(self, variables: Mapping[str, Any]) -> list[str]:
+        """What is resolved against the base, one after the other."""
+        if not self.templated:
+            if variables:
+                # An error with the names in it, as for a template without any.
+                expanded("", variables)
+            return [self.href]
+        given = {**self.variables, **variables}
+        if self.inputs is not None:
+            self._check_inputs(variables, given)
+        return self._filled(given)
+
+    def _check_inputs(self, variables: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+        names = {each.name for each in self.inputs or ()}
+        if unknown := sorted(set(variables) - names):
+            msg = (
+                f"the link {shown_name(self.rel)} takes no variable {', '.join(unknown)}; "
+                f"it takes {_listed(sorted(names))}"
+            )
+            raise TemplateError(msg)
+        missing = [e.name for e in self.inputs or () if e.required and given.get(e.name) is None]
+        if missing:
+            msg = f"the link {shown_name(self.rel)} requires the variable {_listed(missing)}"
+            raise TemplateError(msg)
+
+    def _filled(self, given: Mapping[str, Any]) -> list[str]:
+        if not self.templated:
+            return [self.href]
+        if self.inputs is None:
+            return [expanded(self.href, given)]
+        return [
+            expanded(each, {name: given[name] for name in variables_of(each) if name in given})
+            for each in (*self.bases, self.href)
+        ]
 
     def __repr__(self) -> str:
         href = REDACTION.url(self.href[:LONGEST].partition("?")[0])[:_LONGEST_SHOWN]

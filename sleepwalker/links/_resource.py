@@ -88,6 +88,8 @@ class Resource:
         """Of the document that it stands in, if it was not got by itself."""
         self._within_url: str | None = None
         """What that document's relative URLs are relative to."""
+        self._own_format: LinkFormat | None = None
+        """That of the document that it stands in; what it leads to may have another."""
 
     # --- what it is --------------------------------------------------------------------------
 
@@ -177,8 +179,9 @@ class Resource:
         # What says that it is where nothing can be is where it stands.
         there = each.url if _urls.is_url_like(each.url) else None
         answer = Answer(there or self.url, None, each.data)
-        made = Resource(self.service, answer, self._trail._replace(formats=(form,)))
+        made = Resource(self.service, answer, self._trail)
         made._media_type, made._within_url = document.media_type, each.within
+        made._own_format = each.format or form
         return made
 
     def _document(self) -> Document:
@@ -198,6 +201,8 @@ class Resource:
         )
 
     def _formats(self, document: Document) -> list[LinkFormat]:
+        if self._own_format is not None:
+            return [self._own_format]
         if self._trail.formats is not None:
             return list(self._trail.formats)
         return [form for form in self.service.services.formats if form.recognizes(document)]
@@ -282,13 +287,13 @@ class Resource:
             `Connection.request`
         """
         link = self._chosen(rel, name)
-        form = filled(link, value)
+        form = filled(link, value, method)
         settings = Settings(timeout, deadline, policy, idempotency_key, idempotent, template)
         return self._go(
             link,
             variables,
             settings=settings,
-            method=method,
+            method=method or link.submits,
             params=form.params,
             content=form.content,
             headers=headers,
