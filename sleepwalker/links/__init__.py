@@ -10,26 +10,41 @@ from ._manager import ServiceManager
 from ._resource import Resource
 from ._service import Service
 from ._traversal import Progress, Traversal, Visit
-from .formats import DEFAULT_FORMATS, HAL, JSONAPI, LinkHeader, OData, Siren
+from .formats import (
+    DEFAULT_FORMATS,
+    HAL,
+    JSONAPI,
+    Each,
+    HyperSchema,
+    LinkHeader,
+    OData,
+    Pointers,
+    Siren,
+    Template,
+)
 
 __all__ = [
     "DEFAULT_FORMATS",
     "HAL",
     "JSONAPI",
     "Document",
+    "Each",
     "Embedded",
     "Field",
+    "HyperSchema",
     "Link",
     "LinkFormat",
     "LinkHeader",
     "Links",
     "MediaType",
     "OData",
+    "Pointers",
     "Progress",
     "Resource",
     "Service",
     "ServiceManager",
     "Siren",
+    "Template",
     "Traversal",
     "Visit",
 ]

@@ -6,12 +6,18 @@ is meant.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from uritemplate import URITemplate
 
 from sleepwalker.exceptions import TemplateError
+
+_LONG = 500
+"""From how many characters on a template is not kept."""
+_EXPRESSION = re.compile(r"\{[^}]+\}")
 
 
 def variables_of(template: str) -> tuple[str, ...]:
@@ -22,9 +28,15 @@ def variables_of(template: str) -> tuple[str, ...]:
     return tuple(_parsed(template).variable_names)
 
 
+@lru_cache(maxsize=256)
+def _known(template: str) -> URITemplate:
+    """A template that is used often: that of the items of a collection, say."""
+    return URITemplate(template)
+
+
 def _parsed(template: str) -> URITemplate:
     try:
-        return URITemplate(template)
+        return _known(template) if len(template) < _LONG else URITemplate(template)
     except ValueError:
         # A prefix that is no number, as in {id:x}.
         msg = "the link's template is malformed"
@@ -55,6 +67,23 @@ def expanded(template: str, variables: Mapping[str, Any]) -> str:
     except (TypeError, ValueError, AttributeError) as error:
         msg = f"the link's template can't be expanded: {type(error).__name__}"
     raise TemplateError(msg)
+
+
+def partly_expanded(template: str, variables: Mapping[str, Any]) -> str:
+    """The template with those expressions expanded that all variables are given for.
+
+    :raises TemplateError: as `expanded`
+    """
+
+    def one(expression: re.Match[str]) -> str:
+        names = variables_of(expression[0])
+        if not all(name in variables for name in names):
+            return expression[0]
+        text = expanded(expression[0], {name: variables[name] for name in names})
+        # Reserved expansion may let braces through: they would make an expression of the value's.
+        return expression[0] if "{" in text else text
+
+    return _EXPRESSION.sub(one, template)
 
 
 def _checked(name: str, value: Any) -> str | list[str] | dict[str, str]:

@@ -24,6 +24,7 @@ class Example:
 
     :ivar section: where it stands in the specification; behind a colon, what is ours about it
     :ivar links: all that are to be found, in their order
+    :ivar given: variables for the templates of links, by relation
     :ivar embedded: the URLs of what is embedded, by relation
     :ivar items: what is on it, if it is a page of a collection
     """
@@ -33,6 +34,7 @@ class Example:
     links: tuple[Read, ...]
     data: Any = None
     headers: tuple[str, ...] = ()
+    given: Mapping[str, Mapping[str, Any]] | None = None
     embedded: Mapping[str, list[str | None]] | None = None
     items: list[Any] | None = None
     etag: str | None = None
@@ -49,9 +51,12 @@ def link(rel: str, url: str, **more: Any) -> Read:
     return {"rel": rel, "url": url, **more}
 
 
-def read(one: Link) -> Read:
-    """Say what was read, leaving out what is as it is by default."""
-    found: Read = {"rel": one.rel, "url": one.url()}
+def read(one: Link, given: Mapping[str, Mapping[str, Any]] | None = None) -> Read:
+    """Say what was read, leaving out what is as it is by default.
+
+    :param given: variables for the templates of links, by relation
+    """
+    found: Read = {"rel": one.rel, "url": one.url(**(given or {}).get(one.rel, {}))}
     for name, default in _DEFAULTS.items():
         value = getattr(one, name)
         if name not in {*_BY_URL, *found} and value != default:
@@ -59,9 +64,13 @@ def read(one: Link) -> Read:
     return found
 
 
-def all_read(form: LinkFormat, document: Document) -> tuple[Read, ...]:
+def all_read(
+    form: LinkFormat,
+    document: Document,
+    given: Mapping[str, Mapping[str, Any]] | None = None,
+) -> tuple[Read, ...]:
     """Say which links a format reads."""
-    return tuple(read(one) for one in form.links(document))
+    return tuple(read(one, given) for one in form.links(document))
 
 
 def embedded_in(form: LinkFormat, document: Document) -> dict[str, list[str | None]]:
