@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sleepwalker.exceptions import TemplateError
 from sleepwalker.links._format import Embedded, LinkFormat
-from sleepwalker.links._link import Link
+from sleepwalker.links._link import NOTHING, Link
 from sleepwalker.links._templates import expanded
 
 from ._reading import members, resolved, several, text
@@ -22,12 +24,18 @@ _KNOWN = frozenset({"href", "templated", "type", "deprecation", "name", "title"}
 
 
 class HAL(LinkFormat):
-    """The links in ``_links``, and those to what stands in ``_embedded``.
+    """The links in ``_links``, and those to what stands in ``_embedded`` (draft-kelly-json-hal-11).
 
     A relation that is a CURIE is found as it is written and by the URI that it stands for. What is
-    embedded is a link to where it says that it is, unless there is one already, and
-    `Resource.embedded` gives it as it stands there.
+    embedded is a link to where it says that it is, unless there is one already, which has it as its
+    `data` then; `Resource.embedded` gives it as it stands there. Of a link whose ``deprecation`` is
+    no URL, `deprecation` is an empty text. Not read: the media type's parameter ``profile``.
+
+    :param curies: templates by name, for CURIEs that the document doesn't define itself
     """
+
+    def __init__(self, curies: Mapping[str, str] = NOTHING) -> None:
+        self._curies = curies
 
     def recognizes(self, document: Document) -> bool:
         """By its media type; a suffix for a media type of one's own is not registered."""
@@ -35,30 +43,39 @@ class HAL(LinkFormat):
 
     def links(self, document: Document) -> Iterable[Link]:
         """The links of a document, and of what is embedded in it (section 4.1)."""
-        curies = _curies(document.data)
-        there = set()
+        curies = self._known(document.data)
+        held: dict[tuple[str, str | None], Any] = {}
+        for rel, those in self.embedded(document).items():
+            for one in those:
+                if one.url is not None:
+                    held.setdefault((rel, one.url), one.data)
+        left = dict(held)
         for rel, value in members(document.data, "_links"):
             for each in several(value):
                 link = _link(rel, each, document.base, curies)
-                if link is not None:
-                    there.add((rel, link.href))
-                    yield link
-        for rel, those in self.embedded(document).items():
-            for one in those:
-                if one.url is not None and (rel, text(_self(one.data), "href")) not in there:
-                    yield Link(
-                        rel=rel,
-                        href=one.url,
-                        base=document.base,
-                        also=_written_out(rel, curies),
-                        data=one.data,
-                    )
+                if link is None:
+                    continue
+                key = rel, None if link.templated else resolved(document.base, link.href)
+                left.pop(key, None)
+                data = held.get(key)
+                yield link if data is None else replace(link, data=data)
+        for (rel, url), data in left.items():
+            yield Link(
+                rel=rel,
+                href=url or "",
+                base=document.base,
+                also=_written_out(rel, curies),
+                data=data,
+            )
 
     def embedded(self, document: Document) -> Mapping[str, list[Embedded]]:
         """What stands in ``_embedded`` (section 4.1.2)."""
+        # What is embedded may use the CURIEs of what it is embedded in.
+        form = copy(self)
+        form._curies = self._known(document.data)
         return {
             rel: [
-                Embedded(resolved(document.base, text(_self(each), "href")), each, document.base)
+                Embedded(_self(each, document.base), each, document.base, form)
                 for each in several(value)
                 if isinstance(each, Mapping)
             ]
@@ -66,16 +83,36 @@ class HAL(LinkFormat):
         }
 
     def items(self, document: Document) -> Iterable[Any] | None:
-        """What is embedded under its one relation, or under ``item``."""
+        """What is embedded under ``item``, or under the one relation that there is.
+
+        Whether a document without ``_embedded`` is a collection nobody knows; with an empty one it
+        is an empty collection.
+        """
+        if not isinstance(document.data, Mapping) or "_embedded" not in document.data:
+            return None
         there = dict(members(document.data, "_embedded"))
-        if "item" in there:
-            return several(there["item"])
-        return several(next(iter(there.values()))) if len(there) == 1 else None
+        if "item" in there or not there:
+            return several(there.get("item"))
+        linked = dict(members(document.data, "_links"))
+        return several(*there.values()) if len(there) == 1 and "item" not in linked else None
+
+    def _known(self, data: Any) -> Mapping[str, str]:
+        """The templates of the CURIEs that a document may use, its own before others, by name."""
+        own = {
+            name: href
+            for each in several(dict(members(data, "_links")).get("curies"))
+            if (name := text(each, "name")) is not None and (href := text(each, "href")) is not None
+        }
+        return {**self._curies, **own} if own else self._curies
 
 
-def _self(data: Any) -> Any:
-    links = data.get("_links") if isinstance(data, Mapping) else None
-    return next(iter(several(links.get("self"))), None) if isinstance(links, Mapping) else None
+def _self(data: Any, base: str) -> str | None:
+    """Where what is embedded says that it is."""
+    for each in several(dict(members(data, "_links")).get("self")):
+        href = text(each, "href")
+        if href is not None and each.get("templated") is not True:
+            return resolved(base, href)
+    return None
 
 
 def _link(rel: str, value: Any, base: str, curies: Mapping[str, str]) -> Link | None:
@@ -92,19 +129,17 @@ def _link(rel: str, value: Any, base: str, curies: Mapping[str, str]) -> Link | 
         name=text(value, "name"),
         title=text(value, "title"),
         type=text(value, "type"),
-        deprecation=text(value, "deprecation"),
+        deprecation=_deprecation(value),
         attributes={key: item for key, item in value.items() if key not in _KNOWN},
     )
 
 
-def _curies(data: Any) -> dict[str, str]:
-    """The templates of a document's CURIEs by name (section 8.2)."""
-    links = dict(members(data, "_links"))
-    return {
-        name: href
-        for each in several(links.get("curies"))
-        if (name := text(each, "name")) is not None and (href := text(each, "href")) is not None
-    }
+def _deprecation(value: Mapping[str, Any]) -> str | None:
+    """Where the end of a link is announced; that the property is there is enough (section 5.4)."""
+    said = value.get("deprecation")
+    if said is None or said is False:
+        return None
+    return said if isinstance(said, str) else ""
 
 
 def _written_out(rel: str, curies: Mapping[str, str]) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
+from sleepwalker.links._link import CONTROL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,9 +34,9 @@ def text(value: Any, name: str) -> str | None:
 
 def resolved(base: str, href: str | None) -> str | None:
     """The absolute URL of a reference; `None` where none comes of it."""
-    if href is None:
+    if href is None or CONTROL.search(href):
         return None
     try:
-        return urljoin(base, href)
+        return urljoin(base, href.strip(" "))
     except ValueError:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sleepwalker.links._format import Embedded, LinkFormat
-from sleepwalker.links._link import Field, Link
+from sleepwalker.links._link import Field, Link, same_relation
 
 from ._reading import resolved, several, text
 
@@ -23,11 +23,13 @@ URLENCODED = "application/x-www-form-urlencoded"
 
 
 class Siren(LinkFormat):
-    """The links, sub-entities and actions of an entity.
+    """The links, sub-entities and actions of an entity (Siren 0.6.2).
 
     An action is a link under its name, with its method and its form: `Resource.act` does it. A
     sub-entity is a link where it says where it is, and `Resource.embedded` gives those whose
-    representations stand there.
+    representations stand there. A field for choosing (``radio``, ``checkbox``) has the values that
+    are selected, and `options` to choose from. Not read: classes and titles of anything but links
+    and actions, and classes of fields.
     """
 
     def recognizes(self, document: Document) -> bool:
@@ -40,8 +42,10 @@ class Siren(LinkFormat):
         for each in several(data.get("links")):
             yield from _links(each, text(each, "href"), document.base)
         for each in several(data.get("entities")):
-            href = text(each, "href")
-            yield from _links(each, href or _self(each), document.base, embedded=href is None)
+            if _is_embedded(each):
+                yield from _links(each, _self(each), document.base, embedded=True)
+            else:
+                yield from _links(each, text(each, "href"), document.base)
         for each in several(data.get("actions")):
             action = _action(each, document.base)
             if action is not None:
@@ -52,9 +56,9 @@ class Siren(LinkFormat):
         found: dict[str, list[Embedded]] = {}
         data = document.data if isinstance(document.data, Mapping) else {}
         for each in several(data.get("entities")):
-            if isinstance(each, Mapping) and "href" not in each:
+            if _is_embedded(each):
                 one = Embedded(resolved(document.base, _self(each)), each, document.base)
-                for rel in _relations(each):
+                for rel in dict.fromkeys(_relations(each)):
                     found.setdefault(rel, []).append(one)
         return found
 
@@ -65,6 +69,11 @@ class Siren(LinkFormat):
         return there if isinstance(there, list) else None
 
 
+def _is_embedded(entity: Any) -> bool:
+    """Whether a sub-entity is a representation, and no link to one."""
+    return isinstance(entity, Mapping) and entity.get("href") is None
+
+
 def _relations(value: Any) -> list[str]:
     there = value.get("rel") if isinstance(value, Mapping) else None
     return [rel for rel in several(there) if isinstance(rel, str)]
@@ -73,15 +82,19 @@ def _relations(value: Any) -> list[str]:
 def _self(entity: Any) -> str | None:
     """Where an embedded representation says that it is."""
     links = entity.get("links") if isinstance(entity, Mapping) else None
-    mine = (each for each in several(links) if "self" in _relations(each))
+    mine = (
+        each
+        for each in several(links)
+        if any(same_relation(rel, "self") for rel in _relations(each))
+    )
     return next((href for each in mine if (href := text(each, "href"))), None)
 
 
 def _links(value: Any, href: str | None, base: str, *, embedded: bool = False) -> Iterator[Link]:
     if href is None:
         return
-    attributes = {"class": tuple(several(value.get("class")))} if "class" in value else {}
-    for rel in _relations(value):
+    attributes = _classes(value)
+    for rel in dict.fromkeys(_relations(value)):
         yield Link(
             rel=rel,
             href=href,
@@ -95,15 +108,19 @@ def _links(value: Any, href: str | None, base: str, *, embedded: bool = False) -
 
 def _action(value: Any, base: str) -> Link | None:
     name, href = text(value, "name"), text(value, "href")
-    method = (text(value, "method") or "GET").upper()
-    if name is None or href is None or method not in METHODS:
+    if name is None or href is None:
+        return None
+    # What is there and can't be understood isn't taken for a GET.
+    method = "GET" if value.get("method") is None else (text(value, "method") or "").upper()
+    if method not in METHODS:
         return None
     fields = tuple(
-        Field(field, each.get("value"), text(each, "type") or "text", text(each, "title"))
+        _field(each, field)
         for each in several(value.get("fields"))
         if (field := text(each, "name")) is not None
     )
-    kind = text(value, "type") or (URLENCODED if fields else None)
+    has_form = value.get("fields") is not None
+    kind = text(value, "type") or (URLENCODED if has_form else None)
     return Link(
         rel=name,
         href=href,
@@ -113,5 +130,30 @@ def _action(value: Any, base: str) -> Link | None:
         title=text(value, "title"),
         fields=fields,
         sends=kind,
-        attributes={"class": tuple(several(value.get("class")))} if "class" in value else {},
+        attributes=_classes(value),
     )
+
+
+def _field(value: Mapping[str, Any], name: str) -> Field:
+    kind = text(value, "type") or "text"
+    given = value.get("value")
+    choices = [each for each in several(given) if isinstance(each, Mapping) and "value" in each]
+    if choices:
+        selected = [each["value"] for each in choices if each.get("selected") is True]
+        # Of the others than checkboxes one at most can be selected.
+        given = (selected if kind == "checkbox" else next(iter(selected), None)) or None
+    elif isinstance(given, list | Mapping):
+        # No value that a field may have, nor any to choose from.
+        given = None
+    return Field(
+        name,
+        given,
+        kind,
+        text(value, "title"),
+        options=tuple(each["value"] for each in choices),
+    )
+
+
+def _classes(value: Mapping[str, Any]) -> dict[str, Any]:
+    classes = tuple(each for each in several(value.get("class")) if isinstance(each, str))
+    return {"class": classes} if classes else {}

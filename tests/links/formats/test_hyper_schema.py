@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from sleepwalker.links import HyperSchema
 from tests.links.formats.hyper_schema import EXAMPLES, OTHERS
 from tests.links.formats.specification import Example, all_read
-
-if TYPE_CHECKING:
-    pass
 
 
 @pytest.mark.parametrize(
