@@ -139,12 +139,12 @@ class HyperSchema(LinkFormat):
     def _places(self, data: Any) -> Iterator[_Place]:
         """All parts of a document, each with each schema that is for it."""
         todo = [_Place(self._schemas.root, (), data, ())]
-        done: set[tuple[Schema, Path, tuple[_Base, ...]]] = set()
+        done: set[tuple[Schema, Path]] = set()
         while todo:
             schema, path, value, bases = todo.pop()
-            if (schema, path, bases) in done or schema not in self._links:
+            if (schema, path) in done or schema not in self._links:
                 continue
-            done.add((schema, path, bases))
+            done.add((schema, path))
             base = self._bases[schema]
             if base is not None:
                 bases = (*bases, _Base(base, path))

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urldefrag, urljoin
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from sleepwalker.exceptions import ConfigurationError
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _NO_SCHEMAS = frozenset({"const", "enum", "default", "examples"})
 """Keywords whose values may look like schemas and are none."""
+_DEEP = 4
+"""How many levels of an instance are looked at to tell which schema is for it."""
 
 
 class Located(NamedTuple):
@@ -141,9 +144,13 @@ class Schemas:
     """
 
     def __init__(self, root: Any, others: Mapping[str, Any]) -> None:
+        # Whoever gave them may change them later.
+        root, others = deepcopy((root, dict(others)))
         self._resources: dict[str, Any] = {}
         self._anchors: dict[tuple[str, str], Located] = {}
         self._made: dict[tuple[int, str], Schema] = {}
+        # By the ids of schemas, which live as long as this.
+        self._layers: dict[tuple[int, str], list[Located]] = {}
         for url, each in others.items():
             self._index(each, urldefrag(url).url)
         self.url = self._index(root, "")
@@ -270,6 +277,13 @@ class Schemas:
 
     def layers(self, schema: Located) -> list[Located]:
         """A schema, and those that apply wherever it does; what leads nowhere is left out."""
+        key = id(schema.raw), schema.base
+        known = self._layers.get(key)
+        if known is None:
+            known = self._layers[key] = self._all_layers(schema)
+        return known
+
+    def _all_layers(self, schema: Located) -> list[Located]:
         found: list[Located] = []
         todo: list[Located | None] = [schema]
         while todo:
@@ -290,22 +304,23 @@ class Schemas:
 
     def may_hold(self, schema: Located, value: Any) -> bool:
         """Whether nothing that is plain to see keeps a value from being valid."""
-        todo = [(schema, value)]
-        done: set[tuple[int, int]] = set()
+        todo = [(schema, value, 0)]
         while todo:
-            located, value = todo.pop()
+            located, value, depth = todo.pop()
             for raw, base in self.layers(located):
                 if raw is False:
                     return False
-                # The ids stay theirs: schema and instance outlive this.
-                if raw is True or (id(raw), id(value)) in done:
+                if raw is True:
                     continue
-                done.add((id(raw), id(value)))
                 if not _is_plausible(raw, value):
                     return False
                 inner = raw.get("properties")
-                if isinstance(inner, Mapping) and isinstance(value, Mapping):
-                    todo += [(Located(inner[k], base), value[k]) for k in inner if k in value]
+                if isinstance(inner, Mapping) and isinstance(value, Mapping) and depth < _DEEP:
+                    todo += [
+                        (Located(inner[name], base), value[name], depth + 1)
+                        for name in inner
+                        if name in value
+                    ]
         return True
 
 
@@ -355,7 +370,8 @@ def _base(raw: Any, base: str) -> str:
     if not isinstance(own, str) or own.startswith("#"):
         return base
     try:
-        return urldefrag(urljoin(base, own)).url
+        # Against no base, urllib takes anything for a URL.
+        return urldefrag(urljoin(base, urlsplit(own).geturl())).url
     except ValueError:
         msg = f"the $id {own!r} of a schema is no URL"
     raise ConfigurationError(msg)
