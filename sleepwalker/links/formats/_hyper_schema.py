@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, unquote, urldefrag
+from urllib.parse import quote, unquote
 
 from sleepwalker.exceptions import ConfigurationError, LinkError, TemplateError
 from sleepwalker.links._format import LinkFormat
@@ -112,7 +112,7 @@ class HyperSchema(LinkFormat):
             return False
         for name in ("schema", "profile"):
             said = document.media_type.parameters.get(name, "").split()
-            if any(urldefrag(each).url == url for each in said):
+            if any(each.partition("#")[0] == url for each in said):
                 return True
         return any(
             same_relation(link.rel, "describedby") and _url_of(link) == url
@@ -256,7 +256,7 @@ class _Description:
             return
         context, where = about
         try:
-            target = self._target(document.url, templates, values, fields)
+            target = self._target(document.base, templates, values, fields)
         except TemplateError:
             # An array of arrays, or the like.
             return
@@ -337,6 +337,7 @@ class _Description:
             return None
         url: str | None = document.url
         if self.anchor is not None:
+            url = document.base
             for template in (*(base.template for base in place.bases), self.anchor):
                 values = self._values(document.data, place, variables_of(template))
                 try:

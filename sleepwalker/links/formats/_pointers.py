@@ -113,7 +113,7 @@ class Pointers(LinkFormat):
     def links(self, document: Document) -> Iterable[Link]:
         """The links of the relations, in the order of the mapping."""
         for rel, source in self._sources.items():
-            yield from source.links(rel, document.data, document.url)
+            yield from source.links(rel, document.data, document.base)
 
     def items(self, document: Document) -> Iterable[Any] | None:
         """What `items` leads to: an array, an object's values, or nothing in the place of null.

@@ -506,6 +506,7 @@ def test_every_keyword_of_a_link_is_at_hand() -> None:
         ("https://s.example/x", "application/json", ("<https://s.example/x>; rel=about",), False),
         ("https://s.example/x", "application/json", ("<https://[/>; rel=describedby",), False),
         ("https://s.example/x", "text/html", ("<https://s.example/x>; rel=describedby",), False),
+        ("https://s.example/x", 'application/json; schema="//[#x"', (), False),
         ("https://s.example/x", "application/json", (), False),
         (None, "application/json", ("<>; rel=describedby",), False),
     ],
