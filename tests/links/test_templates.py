@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sleepwalker.exceptions import TemplateError
+from sleepwalker.exceptions import LinkURLError, TemplateError
 from sleepwalker.links import Field, Link
 from sleepwalker.links._templates import expanded, partly_expanded, variables_of
 
@@ -277,3 +277,14 @@ def test_bases_are_templates_that_take_inputs_too() -> None:
     )
 
     assert link.url(tenant="x/y", id=7) == "https://a.example/api/x%2Fy/v2/things/7"
+
+
+@pytest.mark.parametrize("bad", ["\n", "\x00", "\\", "\x7f"])
+def test_characters_that_no_url_has_are_refused_wherever_they_come_from(bad: str) -> None:
+    base = "https://a.example/"
+    written = Link(rel="a", href=f"/x{bad}y", base=base)
+    in_base = Link(rel="a", href="x", base=base, bases=(f"{bad}/",), templated=True, inputs=())
+
+    for link in (written, in_base):
+        with pytest.raises(LinkURLError, match="control characters"):
+            link.url()

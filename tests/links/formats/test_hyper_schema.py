@@ -122,7 +122,7 @@ def test_a_schema_is_for_the_parts_that_json_schema_says(
         ({"type": "object"}, {"type": ["array", "null"]}),
         ({"required": ["kind"]}, {"required": ["other"]}),
         ({"allOf": [{"required": ["kind"]}]}, {"allOf": [{"$ref": "#/$defs/no"}]}),
-        ({"properties": {"other": False}}, {"properties": {"kind": False}}),
+        ({"properties": {"other": False, "id": True}}, {"properties": {"kind": False}}),
         # 1 is no boolean, and true is no number.
         ({"properties": {"id": {"enum": [1]}}}, {"properties": {"id": {"const": True}}}),
         ({"properties": {"id": {"type": "number"}}}, {"properties": {"id": {"type": "boolean"}}}),
@@ -209,6 +209,7 @@ def test_references_lead_by_id_anchor_and_pointer_to_what_the_caller_gave() -> N
         ({"$ref": "#none"}, "leads nowhere"),
         ({"$ref": "#/~2"}, "JSON Pointer"),
         ({"$ref": "//[/"}, "leads nowhere"),
+        ({"$id": "https://schema.example/", "$ref": "//[/"}, "leads nowhere"),
         ({"$ref": 7}, "leads nowhere"),
         ({"$id": "//[/"}, "no URL"),
         ({"base": 7}, "#/base"),
@@ -378,6 +379,14 @@ def test_bases_are_resolved_one_upon_the_other() -> None:
         "https://other.example/x",
     ]
     assert links[4].context == f"{base}parts/7/about"
+
+
+@pytest.mark.parametrize("host", ["[", "a\n%20"])
+def test_a_base_that_is_no_url_costs_the_links_that_it_is_for(host: str) -> None:
+    inner = {"base": "//{+host}/", "links": [link("/x")]}
+    schema = {"properties": {"part": inner}, "links": [link("/y")]}
+
+    assert read(schema, {"part": {"host": host}}) == [("x", f"{SITE}/y")]
 
 
 def test_a_base_takes_input_too() -> None:
