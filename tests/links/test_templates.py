@@ -215,7 +215,7 @@ def test_what_is_no_template_is_an_error_wherever_it_is_asked(template: str) -> 
     link = Link(rel="a", href=template, base="https://a.example/", templated=True)
 
     for ask in (lambda: variables_of(template), lambda: link.wants, link.url):
-        with pytest.raises(TemplateError, match="can't be understood"):
+        with pytest.raises(TemplateError, match="is malformed"):
             ask()
 
 
@@ -259,9 +259,9 @@ def test_a_link_takes_the_inputs_that_it_names_and_requires_those_that_it_says()
     assert link.url(q="x") == "https://a.example/search/books?q=x&page=1"
     assert link.url(q="x", page=2) == "https://a.example/search/books?q=x&page=2"
     assert link.url(q="x", page=None) == "https://a.example/search/books?q=x"
-    with pytest.raises(TemplateError, match="requires the variable q"):
+    with pytest.raises(TemplateError, match="requires the variable 'q'"):
         link.url()
-    with pytest.raises(TemplateError, match="takes no variable kind; it takes page, q"):
+    with pytest.raises(TemplateError, match="takes no variable kind; it takes 'page', 'q'"):
         link.url(q="x", kind="films")
 
 

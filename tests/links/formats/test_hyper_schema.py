@@ -349,7 +349,7 @@ def test_what_input_must_have_is_required_and_what_the_schema_says_of_it_is_told
         Field("page", type="any", required=True),
     )
     assert found.wants == ("q", "order", "when", "page")
-    with pytest.raises(TemplateError, match="requires the variable q, page"):
+    with pytest.raises(TemplateError, match="requires the variable 'q', 'page'"):
         found.url(order="up")
     assert found.url(q="a b", page=1) == f"{SITE}/search?q=a%20b&page=1"
 
@@ -565,7 +565,7 @@ def test_an_api_is_gone_through_by_its_schemas(
     assert thing.link("self").href == "things/7"
     with pytest.raises(FormError, match="requires data"):
         api.act("tag:rel.example.com,2017:thing-collection", {"id": 1})
-    with pytest.raises(TemplateError, match="requires the variable id"):
+    with pytest.raises(TemplateError, match="requires the variable 'id'"):
         api.follow("tag:rel.example.com,2017:thing")
     assert [(each.method, each.target, each.body) for each in server.requests] == [
         ("GET", "/api", b""),
