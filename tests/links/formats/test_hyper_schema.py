@@ -381,7 +381,7 @@ def test_bases_are_resolved_one_upon_the_other() -> None:
     assert links[4].context == f"{base}parts/7/about"
 
 
-@pytest.mark.parametrize("host", ["[", "a\n%20"])
+@pytest.mark.parametrize("host", ["[", "[::1"])
 def test_a_base_that_is_no_url_costs_the_links_that_it_is_for(host: str) -> None:
     inner = {"base": "//{+host}/", "links": [link("/x")]}
     schema = {"properties": {"part": inner}, "links": [link("/y")]}
