@@ -9,7 +9,7 @@ from ._link import Field, Link, Links
 from ._manager import ServiceManager
 from ._resource import Resource
 from ._service import Service
-from ._traversal import Progress, Traversal, Visit
+from ._traversal import Known, Progress, Traversal, Visit
 from .formats import (
     DEFAULT_FORMATS,
     HAL,
@@ -32,6 +32,7 @@ __all__ = [
     "Embedded",
     "Field",
     "HyperSchema",
+    "Known",
     "Link",
     "LinkFormat",
     "LinkHeader",

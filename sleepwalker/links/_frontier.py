@@ -46,6 +46,7 @@ class Frontier(Generic[Task]):
         self._turns: deque[Hashable] = deque()
         """The hosts of which something is pending and may be taken."""
         self.accepted = 0
+        self.recalled = 0
         self.waiting = 0
         """How many are pending."""
         self.out = 0
@@ -63,12 +64,18 @@ class Frontier(Generic[Task]):
         self._known.add(digest)
         return False
 
+    def recall(self, *keys: str) -> None:
+        """Count one that was visited before, under whichever keys, and never accept it."""
+        known = {self.knows(key) for key in set(keys)}
+        if True not in known:
+            self.recalled += 1
+
     def add(self, key: str, host: Hashable, task: Task) -> bool:
         """Accept a task, unless its key was there or there are enough; whether it was."""
         digest = _digest(key)
         if digest in self._known:
             return False
-        if self._most is not None and self.accepted >= self._most:
+        if self._most is not None and self.recalled + self.accepted >= self._most:
             # Not remembered either: what is left out must not fill the memory.
             self.left_out += 1
             return False

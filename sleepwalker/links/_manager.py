@@ -16,8 +16,9 @@ from sleepwalker.exceptions import ConfigurationError
 from ._crossing import Crossing
 from ._exchange import Settings
 from ._format import LinkFormat
+from ._resource import Trail
 from ._service import Service
-from ._traversal import bounds, traversal
+from ._traversal import bounds, outset, traversal
 from .formats import DEFAULT_FORMATS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from ._link import Link
     from ._resource import Resource
-    from ._traversal import Order, Progress, Traversal
+    from ._traversal import Known, Order, Progress, Traversal
 
 
 class ServiceManager:
@@ -137,6 +138,9 @@ class ServiceManager:
         start: Resource | str | Iterable[Resource | str],
         rels: Iterable[str] | Callable[[Resource], Iterable[Link]],
         *,
+        known: Iterable[Known] = (),
+        headers: Mapping[str, Any] | None = None,
+        formats: Iterable[LinkFormat] | None = None,
         order: Order = "finished",
         concurrency: int = 16,
         per_host: int = 4,
@@ -163,12 +167,18 @@ class ServiceManager:
         :param start: URLs, or resources that are there already
         :param rels: the relations to follow; or what gives the links to follow from a resource.
             Links that may change something (a POST) are never followed.
+        :param known: what an earlier traversal from the same start visited, in its order: it is not
+            asked for again, but the links in it that lead to anything else are followed; gone
+            through twice unless it is an iterator
+        :param headers: of starts that are URLs, and from there on, as in `Service.get`
+        :param formats: likewise
         :param order: `finished`: results as they come; `breadth`: level by level, and each level
             in the order of its links
         :param concurrency: links that are followed at the same time, at most
         :param per_host: the same of links to one origin
         :param max_depth: links that are followed one after the other from a start; `None`: any
-        :param max_resources: resources in all; `None`: any number, of which each is remembered
+        :param max_resources: resources in all, known ones among them; `None`: any number, of which
+            each is remembered
         :param deadline: seconds for all of it; what is in flight then is a result with an error
         :param buffer: results that may wait; `None`: twice the concurrency
         :param timeout: of each request, as in `Connection`
@@ -186,7 +196,8 @@ class ServiceManager:
             buffer=buffer,
             settings=Settings(timeout=timeout, policy=policy),
         )
-        return traversal(self, start, rels, limits, on_progress)
+        trail = Trail(dict(headers or {}), self.checked_formats(formats))
+        return traversal(self, outset(start, known, trail), rels, limits, on_progress)
 
     def checked_formats(
         self, formats: Iterable[LinkFormat] | None

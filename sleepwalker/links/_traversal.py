@@ -22,7 +22,7 @@ import os
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
@@ -30,6 +30,7 @@ from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from sleepwalker.connection import _forks, _urls
+from sleepwalker.connection._document import Found
 from sleepwalker.exceptions import (
     ClosedError,
     ConfigurationError,
@@ -45,13 +46,12 @@ from sleepwalker.resilience.deadline import Deadline, seconds_of
 from ._exchange import DEFAULT, Settings
 from ._frontier import Frontier, Numbered
 from ._link import Link
-from ._resource import Resource, Trail, followed
+from ._resource import Resource, Trail, followed, stepped
 from ._urls import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sleepwalker.connection._document import Found
     from sleepwalker.connection._urls import Origin
 
     from ._manager import ServiceManager
@@ -61,7 +61,6 @@ Order = Literal["finished", "breadth"]
 Choice = Iterable[str] | Callable[[Resource], Iterable[Link]]
 Ending = Literal["under way", "complete", "deadline", "closed"]
 
-NO_TRAIL = Trail({})
 NOWHERE = "none"
 """The origin of a start that is no URL."""
 
@@ -79,6 +78,8 @@ class Visit(NamedTuple):
     """The URL of the document with the link."""
     resource: Resource | None
     error: Exception | None
+    requested: str = ""
+    """What was asked for: the canonical URL of the link, where `url` is where redirects led."""
 
     @property
     def ok(self) -> bool:
@@ -93,6 +94,25 @@ class Visit(NamedTuple):
             shown = REDACTION.url(self.url.partition("?")[0])
         came = "ok" if self.error is None else type(self.error).__name__
         return f"<Visit {shown} depth={self.depth} rel={self.rel!r} {came}>"
+
+
+class Known(NamedTuple):
+    """A visit of an earlier traversal that a new one goes on from, and doesn't make again.
+
+    What isn't said here is as in `Visit`.
+    """
+
+    url: str
+    depth: int
+    rel: str | None
+    source: str | None
+    """As in `Visit`: the `url` of one that comes before it."""
+    requested: str
+    links: Sequence[Link]
+    """The links to be followed from it."""
+
+    def __repr__(self) -> str:
+        return f"<Known depth={self.depth} rel={self.rel!r} links={len(self.links)}>"
 
 
 class Progress(NamedTuple):
@@ -183,6 +203,33 @@ class Traversal(Iterator[Visit]):
         )
 
 
+class Outset(NamedTuple):
+    """Where a traversal starts from."""
+
+    starts: Sequence[Resource | str]
+    known: Iterable[Known]
+    """What was visited before; can be gone through twice."""
+    trail: Trail
+    """What goes along from starts that are URLs."""
+
+
+def outset(
+    start: Resource | str | Iterable[Resource | str], known: Iterable[Known], trail: Trail
+) -> Outset:
+    """Check where a traversal starts from.
+
+    :raises ConfigurationError: for starts that are none
+    """
+    if not isinstance(start, Iterable):
+        start = [start]
+    starts = [start] if isinstance(start, str) else list(start)
+    for each in starts:
+        if not isinstance(each, Resource | str):
+            msg = f"a traversal starts from resources or URLs, not {type(each).__name__}"
+            raise ConfigurationError(msg)
+    return Outset(starts, list(known) if iter(known) is known else known, trail)
+
+
 class Bounds(NamedTuple):
     """The settings of a traversal."""
 
@@ -244,13 +291,13 @@ class _Run:
     def __init__(
         self,
         services: ServiceManager,
-        starts: Iterable[Resource | str],
+        outset: Outset,
         rels: Choice,
         limits: Bounds,
         on_progress: Callable[[Progress], object] | None,
     ) -> None:
         self._services = services
-        self._starts = starts
+        self._outset = outset
         self._rels = rels
         self._limits = limits
         self._on_progress = on_progress
@@ -305,7 +352,12 @@ class _Run:
         with self._lock:
             begins, self._began = not self._began, True
         if begins:
-            self._begin()
+            try:
+                self._begin()
+            except BaseException:
+                # Nothing will ever come.
+                self.stop()
+                raise
         visit, self._untold = self._untold, None
         if visit is None or self._closed:
             visit = self._taken()
@@ -407,6 +459,7 @@ class _Run:
 
     def _begin(self) -> None:
         self._pid = os.getpid()
+        self._accept_known()
         self._begun_at = self._clock.monotonic()
         seconds = self._limits.deadline
         self._deadline = Deadline.after(seconds, self._clock, "traverse(deadline=...)").earlier(
@@ -418,7 +471,7 @@ class _Run:
             self._context = contextvars.copy_context()
         finally:
             self._tracing.leave(token)
-        starts = [self._first(start) for start in self._starts]
+        starts = [self._first(start) for start in self._outset.starts]
         with self._lock:
             for each in starts:
                 self._frontier.add(*each)
@@ -426,7 +479,7 @@ class _Run:
             if self._frontier.is_over:
                 self._mark("complete")
                 self._rouse()
-        if not starts:
+        if not self._threads:
             self._tell_end()
 
     def _first(self, start: Resource | str) -> _Further:
@@ -438,7 +491,34 @@ class _Run:
             host = self._services.crossing.origin(url)
             url = canonical(url)
         link = Link(rel="self", href=url, base=url)
-        return _Further(url, host, _Task(url, 0, link, None, None, NO_TRAIL, given))
+        return _Further(url, host, _Task(url, 0, link, None, None, self._outset.trail, given))
+
+    def _accept_known(self) -> None:
+        """Know what was visited before, and what is yet to be followed from there."""
+        for each in self._outset.known:
+            self._frontier.recall(canonical(each.requested), canonical(each.url))
+        places: dict[str, tuple[Service, Trail]] = {}
+        for each in self._outset.known:
+            service, trail = places[canonical(each.url)] = self._place_of(each, places)
+            found = Found(each.url, None)
+            for further in self._tasks(each.links, each.depth, found, service, trail):
+                self._frontier.add(*further)
+
+    def _place_of(
+        self, known: Known, places: Mapping[str, tuple[Service, Trail]]
+    ) -> tuple[Service, Trail]:
+        """As whom, and with what, we were where a visit had led: by the rules for its link."""
+        if known.source is None:
+            origin = self._services.crossing.origin(known.requested)
+            return self._services.service(str(origin)), self._outset.trail
+        before = places.get(canonical(known.source))
+        if before is None:
+            shown = self._services.shown(known.url)
+            msg = f"known: the source of {shown} is not among those before it"
+            raise ConfigurationError(msg)
+        link = Link(rel=known.rel or "related", href=known.requested, base=known.source)
+        step = stepped(*before, link, known.source, {})
+        return step.service, step.trail
 
     # --- the workers' side -------------------------------------------------------------------
 
@@ -515,8 +595,8 @@ class _Run:
             url = resource.url
             further = self._further(resource, task.depth)
         except Exception as raised:  # noqa: BLE001 - whatever it was is the result
-            return Visit(url, task.depth, rel, source, None, raised), []
-        return Visit(url, task.depth, rel, source, resource, None), further
+            return Visit(url, task.depth, rel, source, None, raised, task.url), []
+        return Visit(url, task.depth, rel, source, resource, None, task.url), further
 
     def _resource(self, task: _Task) -> Resource:
         settings = self._limits.settings
@@ -525,7 +605,10 @@ class _Run:
         if task.found is None or task.service is None:
             origin = self._services.crossing.origin(task.url)
             service = self._services.service(str(origin))
-            return service._request("GET", task.url, settings=settings)
+            headers, formats = task.trail.headers, task.trail.formats
+            return service._request(
+                "GET", task.url, headers=headers, formats=formats, settings=settings
+            )
         return followed(task.found, task.service, task.trail, task.link, settings=settings)
 
     def _done(self, taken: Numbered[_Task], came: tuple[Visit, list[_Further]]) -> None:
@@ -586,13 +669,23 @@ class _Run:
     def _further(self, resource: Resource, depth: int) -> list[_Further]:
         """The links to follow from a resource."""
         chosen = self._chosen(resource)
+        return self._tasks(chosen, depth, resource.found(), resource.service, resource._trail)
+
+    def _tasks(
+        self,
+        chosen: Sequence[Link],
+        depth: int,
+        found: Found,
+        service: Service,
+        trail: Trail,
+    ) -> list[_Further]:
+        """The following of links that were found somewhere."""
         if not chosen:
             return []
         if self._limits.max_depth is not None and depth >= self._limits.max_depth:
             with self._lock:
                 self._too_deep += len(chosen)
             return []
-        found, service, trail = resource.found(), resource.service, resource._trail
         made = []
         host: Origin | None
         for link in chosen:
@@ -601,7 +694,7 @@ class _Run:
                 host = self._services.crossing.origin(url)
             except SleepwalkerException:
                 # Following it gives the error, which is its result.
-                url, host = link.href, self._host(resource.url)
+                url, host = link.href, self._host(found.url)
             # It is got: what the document has of it already would only fill the memory.
             bare = link if link.data is None else replace(link, data=None)
             made.append(_Further(url, host, _Task(url, depth + 1, bare, found, service, trail)))
@@ -639,22 +732,15 @@ class _Run:
 
 def traversal(
     services: ServiceManager,
-    start: Resource | str | Iterable[Resource | str],
+    outset: Outset,
     rels: Choice,
     limits: Bounds,
     on_progress: Callable[[Progress], object] | None,
 ) -> Traversal:
     """Make a traversal.
 
-    :raises ConfigurationError: for starts or relations that are none
+    :raises ConfigurationError: for relations that are none
     """
-    if not isinstance(start, Iterable):
-        start = [start]
-    starts = [start] if isinstance(start, str) else list(start)
-    for each in starts:
-        if not isinstance(each, Resource | str):
-            msg = f"a traversal starts from resources or URLs, not {type(each).__name__}"
-            raise ConfigurationError(msg)
     if isinstance(rels, str) or not (callable(rels) or isinstance(rels, Iterable)):
         msg = f"rels must be a list of relations, such as [{rels!r}], or a callable"
         raise ConfigurationError(msg)
@@ -663,4 +749,4 @@ def traversal(
         if wrong := [rel for rel in rels if not isinstance(rel, str)]:
             msg = f"rels must be a list of relations, not of {type(wrong[0]).__name__}"
             raise ConfigurationError(msg)
-    return Traversal(_Run(services, starts, rels, limits, on_progress))
+    return Traversal(_Run(services, outset, rels, limits, on_progress))
