@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import shutil
-import signal
-import sys
-from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console, ConsoleDimensions
 
-from sleepwalker.cli import dashboards
+from sleepwalker.cli import _asking, _streams, dashboards
 from sleepwalker.cli._extras import needed
-from sleepwalker.cli._output import Output, OutputError
+from sleepwalker.cli._output import OutputError
+from sleepwalker.cli._streams import UNWRITTEN
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from sleepwalker.cli.demo.otlp import Collector
 
 app = typer.Typer(
@@ -37,18 +34,10 @@ of_dashboards = typer.Typer(
 )
 app.add_typer(of_dashboards)
 
-PLAIN_SIZE = (100, 30)
-"""Columns and lines where nothing says how large the output is."""
 USAGE = 2
 """The exit code for options that can't be used."""
 DIFFERENT = 1
 """The exit code when files would have had to be overwritten."""
-UNREAD = 1
-"""The exit code when who read the output has gone."""
-UNWRITTEN = 74
-"""The exit code when the output can't be written, as `sysexits.h` has it."""
-HUNG_UP = 128 + signal.SIGHUP
-"""The exit code when the terminal has gone."""
 
 
 @app.callback()
@@ -96,7 +85,7 @@ def demo(
     """
     with needed("opentelemetry.sdk", "trustme"):
         from sleepwalker.cli.demo.run import Options, PortInUseError, run  # noqa: PLC0415 - extras
-    console = _console()
+    console = _streams.console(_streams.output())
     options = Options(
         seconds=seconds,
         threads=threads,
@@ -111,8 +100,12 @@ def demo(
         typer.echo(f"sleepwalker: {error}", err=True)
         code = USAGE
     except OutputError as error:
-        code = _unwritten(error, console)
+        code = _streams.unwritten(error, to_terminal=console.is_terminal)
     raise typer.Exit(code)
+
+
+app.command()(_asking.get)
+app.command()(_asking.walk)
 
 
 def _collector(url: str) -> Collector:
@@ -141,11 +134,11 @@ def export(
     Exit code: 0 if all is there now; 1 if files differ; 2 if DIR can't be used; 74 if a file, or
     the output, can't be written.
     """
-    console = _console()
+    console = _streams.console(_streams.output())
     try:
         code = _exported(folder, console, force=force)
     except OutputError as error:
-        code = _unwritten(error, console)
+        code = _streams.unwritten(error, to_terminal=console.is_terminal)
     raise typer.Exit(code)
 
 
@@ -182,24 +175,3 @@ def _tell_written(paths: list[Path], console: Console) -> None:
 def _print(line: str, console: Console) -> None:
     """Print a line as it is, however long."""
     console.print(line, markup=False, soft_wrap=True)
-
-
-def _unwritten(error: OutputError, console: Console) -> int:
-    """Say that the output can't be written, if there is anybody to say it to; the exit code."""
-    if error.reader_gone:
-        return UNREAD
-    with suppress(OSError):  # standard error may have gone as well
-        typer.echo(f"sleepwalker: {error}", err=True)
-    return HUNG_UP if console.is_terminal else UNWRITTEN
-
-
-def _console() -> Console:
-    """Standard output: as large as it is, or `PLAIN_SIZE` where nothing says so."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A sign that the output's encoding doesn't have must not end the command.
-        sys.stdout.reconfigure(errors="replace")
-    file = None if sys.stdout is None else cast("IO[str]", Output(sys.stdout))
-    console = Console(file=file, highlight=False)
-    if not console.is_terminal or console.is_dumb_terminal:
-        console.size = ConsoleDimensions(*shutil.get_terminal_size(PLAIN_SIZE))
-    return console

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ class Output:
     :param stream: standard output
     """
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._terminal = stream.isatty()
 
@@ -56,6 +56,15 @@ class Output:
         """Write texts."""
         for line in lines:
             self.write(line)
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write bytes as they are, at once."""
+        try:
+            self._stream.flush()
+            self._stream.buffer.write(data)
+            self._stream.buffer.flush()
+        except OSError as error:
+            self._fail(error)
 
     def flush(self) -> None:
         """See to it that what was written arrives."""

@@ -16,7 +16,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from sleepwalker.cli.demo import ratings, tree
+from sleepwalker.cli import _tree
+from sleepwalker.cli._drawing import WIDE, Signs, table
+from sleepwalker.cli.demo import ratings
 from sleepwalker.cli.demo.faults import Fault
 from sleepwalker.cli.demo.hosts import RESTART
 from sleepwalker.cli.demo.scene import counted
@@ -36,11 +38,6 @@ if TYPE_CHECKING:
     from sleepwalker.cli.demo.ratings import Aside
     from sleepwalker.cli.demo.tours import Toured
 
-BAR = 22
-"""Columns for a span's bar."""
-WIDE = 80
-"""The width of an output that has room for bars, and for numbers beside what they are about."""
-
 
 class Marks(NamedTuple):
     """The signs in the summary."""
@@ -55,46 +52,28 @@ class Marks(NamedTuple):
     @classmethod
     def for_encoding(cls, encoding: str) -> Marks:
         """Signs that this encoding has."""
-        fine = cls("✓", "✗", "?", "━", tree.LINES)
+        fine = cls("✓", "✗", "?", "━", _tree.LINES)
         try:
             "".join(fine).encode(encoding)
         except (UnicodeEncodeError, LookupError):
             return cls("ok", "NO", "?", "=", "|-`|")
         return fine
 
-    def drawn(self, branches: str) -> str:
-        """A row's branches with these lines."""
-        return branches.translate(str.maketrans(tree.LINES, self.lines))
-
 
 def trace(
     spans: Sequence[ReadableSpan], urls: Mapping[str, str], marks: Marks, width: int
 ) -> RenderableType:
     """One traversal as a tree, with timings; and with bars, if the output is wide enough."""
-    rows = tree.rows(spans, {int(url.rpartition(":")[2]): name for name, url in urls.items()})
+    rows = _tree.rows(spans, {int(url.rpartition(":")[2]): name for name, url in urls.items()})
     if not rows:
         return Group(_title("No traversal was finished"))
-    whole = max(row.begins + row.lasts for row in rows) or 1.0
-    table = Table.grid(padding=(0, 1), expand=True)
-    table.add_column(ratio=1, no_wrap=width >= WIDE, overflow="ellipsis")
-    table.add_column(justify="right", no_wrap=True)
-    if width >= WIDE:
-        table.add_column(width=BAR, no_wrap=True)
-    for row in rows:
-        failed = "red" if row.failed else ""
-        name = row.name.removeprefix(f"{names.INSTRUMENTATION}.")
-        detail = row.detail
-        if row.name == TRAVERSAL:
-            detail = _title_of(spans)
-        cells = [
-            Text.assemble(
-                (marks.drawn(row.branches), "dim"), (name, failed or "bold"), " ", (detail, failed)
-            ),
-            Text(f"{row.lasts:,.1f} ms"),
-            Text(_bar(row, whole, marks), failed or "cyan"),
-        ]
-        table.add_row(*cells[: len(table.columns)])
-    return Group(_title(f"One traversal of many, as its trace tells it ({len(rows)} spans)"), table)
+    told = _title_of(spans)
+    named = [row._replace(detail=told) if row.name == TRAVERSAL else row for row in rows]
+    signs = Signs(marks.lines, marks.bar, marks.broken)
+    return Group(
+        _title(f"One traversal of many, as its trace tells it ({len(rows)} spans)"),
+        table(named, signs, width),
+    )
 
 
 def _title_of(spans: Sequence[ReadableSpan]) -> str:
@@ -102,12 +81,6 @@ def _title_of(spans: Sequence[ReadableSpan]) -> str:
         if span.attributes and TITLE in span.attributes:
             return str(span.attributes[TITLE]) + ": book, author, reviews, a new review"
     return ""
-
-
-def _bar(row: tree.Row, whole: float, marks: Marks) -> str:
-    left = min(int(row.begins / whole * BAR), BAR - 1)
-    width = max(round(row.lasts / whole * BAR), 1)
-    return " " * left + marks.bar * min(width, BAR - left)
 
 
 def counts(evidence: Evidence) -> RenderableType:

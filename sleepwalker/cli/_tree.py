@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.trace import StatusCode
@@ -15,7 +16,7 @@ from opentelemetry.trace import StatusCode
 from sleepwalker.observability import names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -40,11 +41,12 @@ class Row(NamedTuple):
     """Milliseconds."""
 
 
-def rows(trace: Sequence[ReadableSpan], hosts: Mapping[int, str]) -> list[Row]:
-    """The rows of a trace, from top to bottom.
+Hosts = Mapping[int, str] | None
+"""The hosts' names by port; `None`: hosts go by their URLs."""
 
-    :param hosts: the hosts' names by port
-    """
+
+def rows(trace: Sequence[ReadableSpan], hosts: Hosts = None) -> list[Row]:
+    """The rows of a trace, from top to bottom."""
     ids = {span.context.span_id for span in trace if span.context is not None}
     children: dict[int | None, list[ReadableSpan]] = {}
     for span in sorted(trace, key=lambda s: s.start_time or 0):
@@ -66,7 +68,7 @@ def rows(trace: Sequence[ReadableSpan], hosts: Mapping[int, str]) -> list[Row]:
     return list(below(None, ""))
 
 
-def _row(span: ReadableSpan, branches: str, first: int, hosts: Mapping[int, str]) -> Row:
+def _row(span: ReadableSpan, branches: str, first: int, hosts: Hosts) -> Row:
     begins, ends = span.start_time or first, span.end_time or first
     return Row(
         branches,
@@ -78,7 +80,7 @@ def _row(span: ReadableSpan, branches: str, first: int, hosts: Mapping[int, str]
     )
 
 
-def _detail(name: str, attributes: Mapping[str, Any], hosts: Mapping[int, str]) -> str:
+def _detail(name: str, attributes: Mapping[str, Any], hosts: Hosts) -> str:
     def told(key: str) -> str:
         return str(attributes.get(key, ""))
 
@@ -100,8 +102,10 @@ def _detail(name: str, attributes: Mapping[str, Any], hosts: Mapping[int, str]) 
     return " ".join(part for part in parts if part)
 
 
-def _host(attributes: Mapping[str, Any], hosts: Mapping[int, str], url: str) -> str:
-    """The host's name, by the port in whichever attribute has it."""
+def _host(attributes: Mapping[str, Any], hosts: Hosts, url: str) -> str:
+    """Where a span went: the host's name, by the port in whichever attribute has it; or its URL."""
+    if hosts is None:
+        return str(attributes.get(names.ATTR_URL, url))
     port = attributes.get(names.ATTR_SERVER_PORT)
     if port is None:
         port = url.rpartition(":")[2]

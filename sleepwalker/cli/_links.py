@@ -1,0 +1,94 @@
+"""Links as `get --links` lists them, and as `walk` writes and reads them.
+
+Rules:
+
+1. What a document said is told as it is, for it is data, and `walk` goes on from it; but the user
+   name and password of a URL, which no link may have, are never repeated.
+2. A link that is read again leads exactly where it led, by the same rules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+from sleepwalker.cli._text import without_userinfo
+from sleepwalker.exceptions import SleepwalkerException
+from sleepwalker.links import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def told(link: Link) -> dict[str, Any]:
+    """What there is to say about a link."""
+    made: dict[str, Any] = {"rel": link.rel}
+    if link.templated:
+        # Joined as text: what stands in braces is no URL yet.
+        absolute = "://" in link.href.partition("{")[0]
+        made["template"] = link.href if absolute else _joined(link)
+    else:
+        made["url"] = _url_of(link)
+    for name in ("name", "title", "type", "deprecation"):
+        if (value := getattr(link, name)) is not None:
+            made[name] = value
+    if link.method != "GET":
+        made["method"] = link.method
+    if link.fields:
+        made["fields"] = [field.name for field in link.fields]
+    if link.context is not None:
+        made["about"] = without_userinfo(link.context)
+    return made
+
+
+def _joined(link: Link) -> str:
+    literal, brace, rest = link.href.partition("{")
+    try:
+        return without_userinfo(urljoin(link.base, literal) + brace + rest)
+    except ValueError:
+        return without_userinfo(link.href)
+
+
+def _url_of(link: Link) -> str:
+    try:
+        url = link.url()
+    except SleepwalkerException:
+        url = link.href
+    return without_userinfo(url)
+
+
+def written(link: Link) -> str | dict[str, Any]:
+    """A link that `walk` may follow, as it stands in its output: mostly just a URL."""
+    if not link.templated and link.method == "GET":
+        return _url_of(link)
+    made: dict[str, Any] = {"href": without_userinfo(link.href), "base": link.base}
+    if link.templated:
+        made["templated"] = True
+        made["variables"] = dict(link.variables)
+    if link.method != "GET":
+        made["method"] = link.method
+    return made
+
+
+def read(rel: str, text: str | Mapping[str, Any], base: str) -> Link:
+    """The link again.
+
+    :param base: the URL of the document that it stood in
+    :raises TypeError, KeyError: for what is none
+    """
+    if isinstance(text, str):
+        return Link(rel=rel, href=text, base=base)
+    return Link(
+        rel=rel,
+        href=_text(text["href"]),
+        base=_text(text["base"]),
+        templated=bool(text.get("templated")),
+        variables=dict(text.get("variables", {})),
+        method=_text(text.get("method", "GET")),
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
