@@ -21,7 +21,7 @@ SIGNALLED = 128
 """Added to the signal's number, as shells do: 130 after Ctrl-C."""
 
 
-class Interrupted(KeyboardInterrupt):  # noqa: N818 - as the builtin one
+class Interrupted(KeyboardInterrupt):
     """A signal asked for the end."""
 
 

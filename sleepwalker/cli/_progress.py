@@ -1,9 +1,14 @@
-"""How far a walk is: on a terminal a bar, with rates and counts for each host; else nothing."""
+"""How far a walk is: on a terminal a bar, with rates and counts for each host, and lines above it.
+
+Rules:
+
+1. What is shown never slows the walk: lines are printed when the bar is drawn, all at once.
+"""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Group
 from rich.live import Live
@@ -15,7 +20,6 @@ from sleepwalker.cli._text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from rich.console import Console, RenderableType
 
@@ -29,17 +33,73 @@ A_SECOND = 8
 """How often it is drawn."""
 
 
-def live(console: Console, progress: Callable[[], Progress]) -> AbstractContextManager[object]:
-    """A bar that is drawn in place as long as the block lasts."""
-    if not console.is_terminal or console.is_dumb_terminal:
-        return nullcontext()
-    return Live(
-        console=console,
-        get_renderable=lambda: drawn(progress()),
-        refresh_per_second=A_SECOND,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
+class View:
+    """Lines where there is no bar.
+
+    :param console: where they go
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, line: Text) -> None:
+        """Print a line."""
+        self._console.print(line, soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
+class Bar(View):
+    """A bar that is drawn in place as long as the block lasts.
+
+    :param console: a terminal
+    :param progress: how far it is
+    """
+
+    def __init__(self, console: Console, progress: Callable[[], Progress]) -> None:
+        super().__init__(console)
+        self._lock = threading.Lock()
+        self._lines: list[Text] = []
+        self._live = _Drawing(
+            console=console,
+            get_renderable=lambda: drawn(progress()),
+            refresh_per_second=A_SECOND,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.before = self._print
+
+    def say(self, line: Text) -> None:
+        """Have a line printed when the bar is drawn next."""
+        with self._lock:
+            self._lines.append(line)
+
+    def _print(self) -> None:
+        with self._lock:
+            lines, self._lines = self._lines, []
+        if lines:
+            super().say(Text("\n").join(lines))
+
+    def __enter__(self) -> Self:
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+
+class _Drawing(Live):
+    """Does something else before each drawing."""
+
+    before: Callable[[], None] = staticmethod(lambda: None)
+
+    def refresh(self) -> None:
+        self.before()
+        super().refresh()
 
 
 def drawn(progress: Progress) -> RenderableType:

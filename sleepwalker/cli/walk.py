@@ -55,8 +55,6 @@ class Walk:
     def __init__(self, request: Request, command: Command) -> None:
         self._request = request
         self._command = command
-        self._lines = command.errors if command.errors.is_terminal else command.console
-        """Where lines to read go: above the bar, if there is one."""
         self._first: Visit | None = None
 
     def run(self) -> int:
@@ -83,8 +81,8 @@ class Walk:
             )
             with found:
                 try:
-                    with _progress.live(command.errors, lambda: found.progress):
-                        self._take(found, interrupts)
+                    with self._view(found) as view:
+                        self._take(found, interrupts, view)
                 except Interrupted:
                     pass
             return self._ended(found.progress, interrupts)
@@ -100,7 +98,13 @@ class Walk:
             command.say(f"sleepwalker: --resume: {_lines(earlier.passed_over)} passed over")
         return earlier
 
-    def _take(self, found: Traversal, interrupts: Interrupts) -> None:
+    def _view(self, found: Traversal) -> _progress.View:
+        errors = self._command.errors
+        if errors.is_terminal and not errors.is_dumb_terminal:
+            return _progress.Bar(errors, lambda: found.progress)
+        return _progress.View(self._command.console)
+
+    def _take(self, found: Traversal, interrupts: Interrupts, view: _progress.View) -> None:
         while True:
             with interrupts.waiting():
                 visit = next(found, None)
@@ -108,9 +112,9 @@ class Walk:
                 return
             if self._first is None:
                 self._first = visit._replace(resource=None)
-            self._tell(visit)
+            self._tell(visit, view)
 
-    def _tell(self, visit: Visit) -> None:
+    def _tell(self, visit: Visit, view: _progress.View) -> None:
         if not self._command.to_terminal:
             request = self._request
             self._command.out.write_bytes(_record.line(visit, request.rels, data=request.data))
@@ -121,7 +125,7 @@ class Walk:
             told = Text(one_line(f"{status or ''} {url}"))
         else:
             told = Text(one_line(f"✗ {url}: {failure_of(visit.error).line}"), "red")
-        self._lines.print(told, soft_wrap=True)
+        view.say(told)
 
     def _ended(self, progress: Progress, interrupts: Interrupts) -> int:
         """Say how it went; the exit code."""
@@ -133,10 +137,9 @@ class Walk:
         elif progress.failed:
             code = Exit.INCOMPLETE
         first = self._first
-        if code == Exit.INCOMPLETE and not progress.visited and first and first.error is not None:
-            if progress.failed == 1 and first.source is None:
-                # It has not come further than its start: that is what is wrong.
-                return self._command.fail(first.error)
+        if code == Exit.INCOMPLETE and first and first.error and first.source is None:
+            # It has not come further than its start: that is what is wrong.
+            return self._command.fail(first.error)
         if code != Exit.DONE or self._command.errors.is_terminal:
             self._command.say(f"sleepwalker: {summary(progress)}")
         return code
@@ -154,10 +157,8 @@ def run(request: Request, command: Command) -> int:
 def summary(progress: Progress) -> str:
     """How a walk went, in a line."""
     hosts = len(progress.hosts)
-    parts = [
-        f"{progress.visited:,} resources from {hosts:,} {'host' if hosts == 1 else 'hosts'}"
-        f" in {progress.seconds:.1f} s"
-    ]
+    of_hosts = "1 host" if hosts == 1 else f"{hosts:,} hosts"
+    parts = [f"{progress.visited:,} resources from {of_hosts} in {progress.seconds:.1f} s"]
     if progress.failed:
         parts.append(f"{progress.failed:,} could not be had")
     if progress.left_out:
