@@ -70,25 +70,31 @@ def written(link: Link) -> str | dict[str, Any]:
     return made
 
 
-def read(rel: str, text: str | Mapping[str, Any], base: str) -> Link:
-    """The link again.
-
-    :param base: the URL of the document that it stood in
-    :raises TypeError, KeyError: for what is none
-    """
-    if isinstance(text, str):
-        return Link(rel=rel, href=text, base=base)
-    return Link(
-        rel=rel,
-        href=_text(text["href"]),
-        base=_text(text["base"]),
-        templated=bool(text.get("templated")),
-        variables=dict(text.get("variables", {})),
-        method=_text(text.get("method", "GET")),
+def is_written(value: Any) -> bool:
+    """Whether a value is a link that was written."""
+    if not isinstance(value, dict):
+        return isinstance(value, str)
+    return (
+        isinstance(value.get("href"), str)
+        and isinstance(value.get("base"), str)
+        and isinstance(value.get("variables", {}), dict)
+        and value.get("method", "GET") in {"GET", "HEAD"}
     )
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
+def read(rel: str, value: str | Mapping[str, Any], base: str) -> Link:
+    """The link again.
+
+    :param value: one that `is_written`
+    :param base: the URL of the document that it stood in
+    """
+    if isinstance(value, str):
+        return Link(rel=rel, href=value, base=base)
+    return Link(
+        rel=rel,
+        href=value["href"],
+        base=value["base"],
+        templated=bool(value.get("templated")),
+        variables=dict(value.get("variables", {})),
+        method=value.get("method", "GET"),
+    )

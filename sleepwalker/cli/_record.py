@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sleepwalker.cli import _links
 from sleepwalker.cli._failures import UsageError, telling
@@ -85,69 +85,92 @@ class Earlier:
         self._url = canonical(url)
         self._rels = rels
         self.visited = self.passed_over = 0
-        for path, number, record in self._records():
-            if record is None:
+        for where, written in self._lines():
+            if written is None:
                 self.passed_over += 1
                 continue
-            try:
-                self._check(record, f"{path}, line {number}")
-                self.visited += "error" not in record
-            except (TypeError, KeyError, AttributeError):
-                self.passed_over += 1
+            self._check(written, where)
+            self.visited += written.links is not None
 
     def __iter__(self) -> Iterator[Known]:
-        for _path, _number, record in self._records():
-            if record is None or "error" in record:
+        for _where, written in self._lines():
+            if written is None or written.links is None:
                 continue
-            try:
-                yield self._known(record)
-            except (TypeError, KeyError, AttributeError):
-                continue
+            links = [
+                _links.read(rel, each, written.url)
+                for rel in self._rels
+                for each in written.links[rel]
+            ]
+            yield Known(
+                written.url, written.depth, written.rel, written.source, written.requested, links
+            )
 
-    def _records(self) -> Iterator[tuple[str, int, dict[str, Any] | None]]:
-        """Each line of each file, understood; `None` where it can't be."""
+    def _lines(self) -> Iterator[tuple[str, _Written | None]]:
+        """Each line of each file: where it is, and what it says if it can be understood."""
         for path in self._paths:
             try:
                 with open(path, "rb") as file:  # noqa: PTH123 - as it was given, for messages
                     for number, text in enumerate(file, 1):
                         if text.strip():
-                            yield path, number, _understood(text)
+                            yield f"{path}, line {number}", _understood(text)
             except OSError as error:
                 raise UsageError(f"--resume: {path} can't be read: {error.strerror}") from None
 
-    def _check(self, record: dict[str, Any], where: str) -> None:
-        """Refuse what another walk wrote.
-
-        :raises TypeError, KeyError, AttributeError: for a line that no walk wrote
-        """
-        if record["source"] is None:
-            start = canonical(str(record.get("requested", record["url"])))
-            if start != self._url:
-                raise UsageError(f"--resume: {where}: this is of a walk from elsewhere")
-        if "error" in record:
+    def _check(self, written: _Written, where: str) -> None:
+        """Refuse what another walk wrote."""
+        if written.source is None and canonical(written.requested) != self._url:
+            raise UsageError(f"--resume: {where}: this is of a walk from elsewhere")
+        if written.links is None:
             return
         for rel in self._rels:
-            if rel not in record["links"]:
+            if rel not in written.links:
                 raise UsageError(
                     f"--resume: {where}: --rel {rel} was not followed then, so that its links "
                     "are not known"
                 )
-        self._known(record)
-
-    def _known(self, record: dict[str, Any]) -> Known:
-        url, source, rel, depth = (record[name] for name in ("url", "source", "rel", "depth"))
-        if not isinstance(url, str) or not isinstance(depth, int):
-            raise TypeError
-        links = [_links.read(rel, each, url) for rel in self._rels for each in record["links"][rel]]
-        return Known(url, depth, rel, source, str(record.get("requested", url)), links)
 
 
-def _understood(text: bytes) -> dict[str, Any] | None:
+class _Written(NamedTuple):
+    """What a line says."""
+
+    url: str
+    depth: int
+    rel: str | None
+    source: str | None
+    requested: str
+    links: dict[str, list[Any]] | None
+    """By relation, each as `_links` writes it; `None`: it could not be had."""
+
+
+def _understood(text: bytes) -> _Written | None:
     try:
         record = json.loads(text)
-    except (ValueError, RecursionError):
+        url = record["url"]
+        links = None if "error" in record else record["links"]
+        made = _Written(
+            url,
+            record["depth"],
+            record["rel"],
+            record["source"],
+            record.get("requested", url),
+            links,
+        )
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         return None
-    return record if isinstance(record, dict) and "url" in record else None
+    plain = (
+        isinstance(url, str)
+        and isinstance(made.depth, int)
+        and isinstance(made.rel, str | None)
+        and isinstance(made.source, str | None)
+        and isinstance(made.requested, str)
+    )
+    return made if plain and (links is None or _are_links(links)) else None
+
+
+def _are_links(links: Any) -> bool:
+    return isinstance(links, dict) and all(
+        isinstance(those, list) and all(map(_links.is_written, those)) for those in links.values()
+    )
 
 
 def cut_off(path: str) -> int | None:
