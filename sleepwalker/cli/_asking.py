@@ -230,10 +230,10 @@ def get(
         sleepwalker get https://library.example/ --follow search --var q=lem --follow 'item[2]'
         sleepwalker get https://library.example/books/7 --follow author --trace
 
-    Exit code: 0 done; 2 options or a URL that can't be used; 4 a status of 4xx; 5 one of 5xx; 6 the
-    host can't be talked to; 7 a timeout or deadline; 8 refused by a rule, or no credentials; 9 no
-    such link; 10 an answer that is not what it says it is; 74 the output can't be written; 130
-    after Ctrl-C.
+    Exit code: 0 done; 1 nobody reads the output; 2 options or a URL that can't be used; 4 a status
+    of 4xx; 5 one of 5xx; 6 the host can't be talked to; 7 a timeout or deadline; 8 refused by a
+    rule, or no credentials; 9 no such link; 10 an answer that is not what it says it is; 74 the
+    output can't be written; 130 after Ctrl-C.
     """
     from sleepwalker.cli import get as work  # noqa: PLC0415 - other commands need no links
 
