@@ -69,6 +69,10 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 6)
 
 
+_BEGINNING = b'{"url": "'
+"""How every line begins."""
+
+
 class Earlier:
     """What earlier walks wrote; goes through their files each time it is gone through.
 
@@ -85,12 +89,17 @@ class Earlier:
         self._url = canonical(url)
         self._rels = rels
         self.visited = self.passed_over = 0
+        understood = 0
         for where, written in self._lines():
             if written is None:
                 self.passed_over += 1
                 continue
+            understood += 1
             self._check(written, where)
             self.visited += written.links is not None
+        # But for a walk that was cut off in its very first line.
+        if self.passed_over > 1 and not understood:
+            raise UsageError(f"--resume: nothing in {', '.join(paths)} is of a walk")
 
     def __iter__(self) -> Iterator[Known]:
         for _where, written in self._lines():
@@ -171,6 +180,14 @@ def _are_links(links: Any) -> bool:
     return isinstance(links, dict) and all(
         isinstance(those, list) and all(map(_links.is_written, those)) for those in links.values()
     )
+
+
+def is_begun(path: str, at: int) -> bool:
+    """Whether what a file has from somewhere on is the beginning of a line of ours."""
+    with open(path, "rb") as file:  # noqa: PTH123 - as above
+        file.seek(at)
+        text = file.read(len(_BEGINNING))
+    return _BEGINNING.startswith(text)
 
 
 def cut_off(path: str) -> int | None:

@@ -20,7 +20,7 @@ from sleepwalker.cli._credentials import Auth
 from sleepwalker.cli._failures import UsageError
 from sleepwalker.connection import AddressGuard, ConnectionManager, DirectHook
 from sleepwalker.exceptions import ConfigurationError
-from sleepwalker.links import DEFAULT_FORMATS, ServiceManager
+from sleepwalker.links import HAL, JSONAPI, LinkHeader, OData, ServiceManager, Siren
 from sleepwalker.resilience.policy import Policy
 
 if TYPE_CHECKING:
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 
     from sleepwalker.links import LinkFormat
 
+FORMATS: Mapping[str, LinkFormat] = {
+    "link-header": LinkHeader(),
+    "hal": HAL(),
+    "siren": Siren(),
+    "json-api": JSONAPI(),
+    "odata": OData(),
+}
+"""The formats of links that can be chosen, by name."""
 _OF_ENVIRON = "environment variables *: "
 """How `Policy.from_env` begins its messages."""
 
@@ -149,22 +157,11 @@ def policy_of(options: Options) -> Policy:
     return policy
 
 
-def format_names() -> dict[str, LinkFormat]:
-    """The formats that can be chosen, by name."""
-    return {_name(type(each).__name__): each for each in DEFAULT_FORMATS}
-
-
-def _name(class_name: str) -> str:
-    """A class's name as a word of the command line: ``LinkHeader`` is ``link-header``."""
-    return re.sub("(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", class_name).lower()
-
-
 def _formats(chosen: Sequence[str]) -> tuple[LinkFormat, ...] | None:
-    known = format_names()
     for name in chosen:
-        if name not in known:
-            raise UsageError(f"--format: there is no {name!r}; there are {', '.join(known)}")
-    return tuple(known[name] for name in chosen) or None
+        if name not in FORMATS:
+            raise UsageError(f"--format: there is no {name!r}; there are {', '.join(FORMATS)}")
+    return tuple(FORMATS[name] for name in chosen) or None
 
 
 def _headers(options: Options, environ: Mapping[str, str]) -> dict[str, str]:

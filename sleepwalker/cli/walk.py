@@ -91,9 +91,9 @@ class Walk:
         request, command = self._request, self._command
         if not request.resume:
             return None
+        earlier = _record.Earlier(request.resume, request.options.url, request.rels)
         for path in request.resume:
             mend(path, command.out)
-        earlier = _record.Earlier(request.resume, request.options.url, request.rels)
         if earlier.passed_over:
             command.say(f"sleepwalker: --resume: {_lines(earlier.passed_over)} passed over")
         return earlier
@@ -201,7 +201,7 @@ def mend(path: str, out: Output) -> None:
         raise UsageError(f"--resume: {path} is the output as well: append to it, with >>")
     if begins is None:
         return
-    if same:
+    if same and _record.is_begun(path, begins):
         os.ftruncate(number, begins)
     elif not out.isatty():
         # Maybe another process appends it to that file.

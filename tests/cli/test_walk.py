@@ -338,6 +338,20 @@ def test_a_line_that_no_walk_wrote_is_passed_over(
     assert asked_for(tree) == ["/2"]
 
 
+def test_a_file_that_no_walk_wrote_is_refused_and_left_as_it_is(
+    tree: ScriptedServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "notes"
+    file.write_text("some\nnotes", encoding="utf-8")
+
+    done = walk(f"{tree.url}/", "--resume", str(file))
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"sleepwalker: --resume: nothing in {file} is of a walk\n"
+    assert file.read_text(encoding="utf-8") == "some\nnotes"
+    assert tree.connections == []
+
+
 def a_link(**given: Any) -> Link:
     return Link(rel="item", base="https://library.example/list/", **given)
 
@@ -394,12 +408,18 @@ def test_what_is_appended_to_a_cut_off_file_takes_the_place_of_its_last_line(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "all.jsonl"
-    file.write_bytes(b'{"url": 1}\n{"ur' + b"x" * 100_000)
+    file.write_bytes(b'{"url": 1}\n{"url": "' + b"x" * 100_000)
     with file.open("a", encoding="utf-8") as stream:
         mend(str(file), Output(stream))
         stream.write("more\n")
     assert file.read_bytes() == b'{"url": 1}\nmore\n'
 
+    file.write_bytes(b"of somebody else\nmine")
+    with file.open("a", encoding="utf-8") as stream:
+        mend(str(file), Output(stream))
+    assert file.read_bytes() == b"of somebody else\nmine\n"
+
+    file.write_bytes(b'{"url": 1}\nmore\n')
     with file.open("r+", encoding="utf-8") as stream, pytest.raises(UsageError, match="with >>"):
         mend(str(file), Output(stream))
     assert file.read_bytes() == b'{"url": 1}\nmore\n'
