@@ -51,7 +51,7 @@ Headers = Annotated[
     typer.Option(
         "--header",
         metavar="'NAME: VALUE'",
-        help="A header for the URL's own host; Accept goes to others, too.",
+        help="A header for the URL's own host; Accept and User-Agent go to others, too.",
         rich_help_panel=HOW,
     ),
 ]
@@ -69,7 +69,8 @@ Formats = Annotated[
     typer.Option(
         "--format",
         metavar="FORMAT",
-        help="How links are read, whatever documents say they are: hal, siren, link-header, ...",
+        help="How links are read, whatever documents say they are: link-header, hal, siren, "
+        "json-api or odata.",
         rich_help_panel=HOW,
     ),
 ]
@@ -103,7 +104,7 @@ Deadline = Annotated[
     float | None,
     typer.Option(
         metavar="SECONDS",
-        help="For all of it; 30 for each request unless given.",
+        help="For all of it; each request has 30, unless --policy deadline=... says otherwise.",
         rich_help_panel=HOW,
     ),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from sleepwalker.cli import _logs, _services, _streams
@@ -53,8 +53,9 @@ class Command:
             yield made
 
     def say(self, line: str) -> None:
-        """Write a line to standard error."""
-        self.errors.print(line, markup=False, soft_wrap=True)
+        """Write a line to standard error, if there is anybody to read it."""
+        with suppress(OSError):
+            self.errors.print(line, markup=False, soft_wrap=True)
 
     def fail(self, error: BaseException) -> Exit:
         """Tell of an error; the exit code."""

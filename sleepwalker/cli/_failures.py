@@ -113,7 +113,7 @@ _HINTS: tuple[tuple[type[BaseException], str], ...] = (
     (PrivateAddressError, "--allow-address NETWORK"),
     (TooManyRedirects, "--policy redirects=N"),
     (CircuitOpenError, "--policy breaker=none"),
-    (DeadlineExceeded, "--deadline SECONDS"),
+    (DeadlineExceeded, "--deadline SECONDS, or --policy deadline=SECONDS for each request"),
     (TimeoutError, "--timeout SECONDS"),
     (RelationError, "--links lists them; --follow 'REL[NAME]' or 'REL[2]' takes one of several"),
     (TemplateError, "--var NAME=VALUE"),

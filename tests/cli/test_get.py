@@ -226,7 +226,7 @@ def test_a_format_can_be_chosen(server: ScriptedServer) -> None:
         (respond(503), ("--retries", "0"), 5, "HTTP 503 Service Unavailable for GET "),
         (close_without_answer(), ("--retries", "0"), 6, "closed"),
         (stall(), ("--timeout", "0.5", "--retries", "0"), 7, "--timeout SECONDS"),
-        (stall(), ("--deadline", "0.5"), 7, "--deadline SECONDS"),
+        (stall(), ("--deadline", "0.5"), 7, "--deadline SECONDS, or --policy deadline="),
         (linking("up", "mailto:x@example.com"), ("--follow", "up"), 8, "only http and https"),
         (linking("up", "//u:p4ssw0rd@h.example/"), ("--follow", "up"), 8, "without userinfo"),
         (hal("{"), ("--format", "hal", "--follow", "up"), 9, "there is no link 'up'"),
