@@ -104,8 +104,8 @@ def demo(
     raise typer.Exit(code)
 
 
-app.command()(_asking.get)
-app.command()(_asking.walk)
+app.command(context_settings=_asking.SETTINGS)(_asking.get)
+app.command(context_settings=_asking.SETTINGS)(_asking.walk)
 
 
 def _collector(url: str) -> Collector:

@@ -17,8 +17,11 @@ WHO, HOW, WHAT = "Who we are", "How it is asked for", "What is shown"
 ANY_NUMBER = 1_000_000_000
 """Links one after the other: a walk is bounded by other settings."""
 
+SETTINGS = {"allow_extra_args": True}
+"""Of the commands: typer would quote a superfluous argument, which may be a URL with a password."""
+
 Url = Annotated[
-    list[str], typer.Argument(metavar="URL", help="An http or https URL.", show_default=False)
+    str, typer.Argument(metavar="URL", help="An http or https URL.", show_default=False)
 ]
 AuthOption = Annotated[
     Auth,
@@ -158,15 +161,16 @@ Verbose = Annotated[
 ]
 
 
-def _one(urls: list[str]) -> str:
-    """The URL. There may be several so that a superfluous one is not quoted in an error."""
-    if len(urls) != 1:
+def _only(url: str, context: typer.Context) -> str:
+    """The URL, where there is no other argument."""
+    if context.args:
         typer.echo("sleepwalker: give one URL, and put options' values behind them", err=True)
         raise typer.Exit(Exit.USAGE)
-    return urls[0]
+    return url
 
 
 def get(
+    context: typer.Context,
     url: Url,
     *,
     follow: Annotated[
@@ -239,7 +243,7 @@ def get(
     from sleepwalker.cli import get as work  # noqa: PLC0415 - other commands need no links
 
     options = Options(
-        url=_one(url),
+        url=_only(url, context),
         auth=auth,
         anonymous_hosts=anonymous_host or (),
         headers=header or (),
@@ -276,6 +280,7 @@ class Order(StrEnum):
 
 
 def walk(
+    context: typer.Context,
     url: Url,
     *,
     rel: Annotated[
@@ -354,7 +359,7 @@ def walk(
     from sleepwalker.cli import walk as work  # noqa: PLC0415 - other commands need no links
 
     options = Options(
-        url=_one(url),
+        url=_only(url, context),
         auth=auth,
         anonymous_hosts=anonymous_host or (),
         headers=header or (),
