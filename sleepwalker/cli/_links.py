@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -58,9 +59,14 @@ def _url_of(link: Link) -> str:
 
 
 def written(link: Link) -> str | dict[str, Any]:
-    """A link that `walk` may follow, as it stands in its output: mostly just a URL."""
-    if not link.templated and link.method == "GET":
-        return _url_of(link)
+    """A link that `walk` may follow, as it stands in its output: mostly just a URL.
+
+    A walk puts nothing into templates: where one leads, the document has said.
+    """
+    if link.method == "GET":
+        with suppress(SleepwalkerException):
+            return without_userinfo(link.url())
+    # What leads nowhere is kept as it is, so that it has the same error again.
     made: dict[str, Any] = {"href": without_userinfo(link.href), "base": link.base}
     if link.templated:
         made["templated"] = True
