@@ -71,10 +71,6 @@ def identity(
     if how is Auth.NONE:
         return Identity({"*": ANONYMOUS}, netrc=False, secrets=())
     auth = _own(how, origin, environ)
-    try:
-        auth = _auth.checked(auth)
-    except AuthError as error:
-        raise UsageError(f"--auth {how}: {error.message}") from None
     # The first pattern that matches decides, and no other is that one.
     credentials = {f"{origin.scheme}://{origin.host}:{origin.port}": auth}
     for pattern in anonymous_hosts:
@@ -123,7 +119,20 @@ def _from_environ(environ: Mapping[str, str]) -> Any:
         return _bearer(token, "--auth env")
     if not user or password is None:
         raise UsageError(f"--auth env: set {USER} and {PASSWORD}, or {TOKEN}")
-    return (user, password)
+    return _basic(user, password)
+
+
+def _basic(user: str, password: str) -> Any:
+    """The pair as it is sent: Latin-1, or UTF-8 where that doesn't have its letters."""
+    return _auth.checked((_letters(user), _letters(password)))
+
+
+def _letters(text: str) -> str | bytes:
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape")
+    return text
 
 
 def _bearer(token: str, how: str) -> BearerAuth:
@@ -152,7 +161,7 @@ def _asked(origin: Origin) -> Any:
         raise UsageError("--auth prompt: nothing was typed")
     if not user:
         return _bearer(secret, "--auth prompt")
-    return (user, secret)
+    return _basic(user, secret)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from sleepwalker.cli._failures import Exit, UsageError, failure_of
 from sleepwalker.cli._interrupts import SIGNALLED, Interrupted, Interrupts
 from sleepwalker.cli._text import one_line
 from sleepwalker.observability.redaction import DEFAULT as REDACTION
+from sleepwalker.resilience.deadline import LEAST_ATTEMPT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +133,7 @@ class Walk:
         code: int = Exit.DONE
         if interrupts.signal is not None:
             code = SIGNALLED + interrupts.signal
-        elif progress.ended == "deadline":
+        elif self._is_late(progress):
             code = Exit.TIMEOUT
         elif progress.failed:
             code = Exit.INCOMPLETE
@@ -141,8 +142,21 @@ class Walk:
             # It has not come further than its start: that is what is wrong.
             return self._command.fail(first.error)
         if code != Exit.DONE or self._command.errors.is_terminal:
-            self._command.say(f"sleepwalker: {summary(progress)}")
+            late = code == Exit.TIMEOUT
+            self._command.say(f"sleepwalker: {summary(progress, late=late)}")
         return code
+
+    def _is_late(self, progress: Progress) -> bool:
+        """Whether the deadline came, for the walk or for the last that was under way."""
+        if progress.ended == "deadline":
+            return True
+        deadline = self._request.deadline
+        # No attempt begins when there is so little time left.
+        return (
+            deadline is not None
+            and progress.failed > 0
+            and progress.seconds >= deadline - LEAST_ATTEMPT
+        )
 
 
 def run(request: Request, command: Command) -> int:
@@ -154,8 +168,11 @@ def run(request: Request, command: Command) -> int:
     return Walk(request, command).run()
 
 
-def summary(progress: Progress) -> str:
-    """How a walk went, in a line."""
+def summary(progress: Progress, *, late: bool) -> str:
+    """How a walk went, in a line.
+
+    :param late: whether the deadline came
+    """
     hosts = len(progress.hosts)
     of_hosts = "1 host" if hosts == 1 else f"{hosts:,} hosts"
     parts = [f"{progress.visited:,} resources from {of_hosts} in {progress.seconds:.1f} s"]
@@ -163,11 +180,11 @@ def summary(progress: Progress) -> str:
         parts.append(f"{progress.failed:,} could not be had")
     if progress.left_out:
         parts.append(f"{progress.left_out:,} links were left out")
-    if progress.ended == "deadline":
+    if late:
         parts.append("the deadline has passed")
     elif progress.ended == "closed":
         parts.append("cut short")
-    if progress.failed or progress.ended in {"deadline", "closed"}:
+    if progress.failed or late or progress.ended == "closed":
         parts.append("--resume goes on from what was written")
     return "; ".join(parts)
 
