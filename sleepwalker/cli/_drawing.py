@@ -41,11 +41,16 @@ class Signs(NamedTuple):
         return branches.translate(str.maketrans(_tree.LINES, self.lines))
 
 
-def table(rows: Sequence[_tree.Row], signs: Signs, width: int) -> Table:
-    """The rows as a table."""
+def table(rows: Sequence[_tree.Row], signs: Signs, width: int, *, fold: bool = False) -> Table:
+    """The rows as a table.
+
+    :param fold: whether what is too long for its line goes on in the next one, also where there are
+        bars
+    """
     whole = max((row.begins + row.lasts for row in rows), default=0) or 1.0
     made = Table.grid(padding=(0, 1), expand=True)
-    made.add_column(ratio=1, no_wrap=width >= WIDE, overflow="ellipsis")
+    cut = width >= WIDE and not fold
+    made.add_column(ratio=1, no_wrap=cut, overflow="ellipsis" if cut else "fold")
     made.add_column(justify="right", no_wrap=True)
     if width >= WIDE:
         made.add_column(width=BAR, no_wrap=True)

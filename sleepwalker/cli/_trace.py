@@ -55,4 +55,4 @@ class Trace(SpanExporter):
             # The one thing that can silence a provider of one's own.
             console.print("There is no trace: OTEL_SDK_DISABLED is set.")
             return
-        console.print(table(rows, signs, console.width))
+        console.print(table(rows, signs, console.width, fold=True))

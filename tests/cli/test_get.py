@@ -551,7 +551,8 @@ def test_a_trace_shows_retries_redirects_connects_and_errors(
     home = make_server(linking("away", f"{away.url}/here"))
     home.script(respond(503))
 
-    done = get(home.url, "--follow", "away", "--trace", "--policy", "backoff=none")
+    options = ("--follow", "away", "--trace", "--policy", "backoff=none")
+    done = get(home.url, *options, COLUMNS="160")
 
     assert done.code == 4
     assert list(rows(done.err)) == [
@@ -569,6 +570,17 @@ def test_a_trace_shows_retries_redirects_connects_and_errors(
         f"      └─ GET {away.url}/there 404 ✗",
     ]
     assert done.err.splitlines()[-1].startswith("sleepwalker: HTTP 404 Not Found")
+
+
+def test_what_is_too_long_for_a_line_of_the_trace_goes_on_in_the_next(
+    server: ScriptedServer,
+) -> None:
+    server.default = respond(404)
+
+    done = get(f"{server.url}/{'long/' * 12}", "--trace", COLUMNS="80")
+
+    tree = re.sub(r" +[\d,.]+ ms.*|\s", "", done.err)
+    assert f"GET{server.url}/{'long/' * 12}404✗" in tree
 
 
 def test_a_trace_that_the_environment_silences_is_said(
