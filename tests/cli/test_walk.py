@@ -249,6 +249,24 @@ def test_a_later_walk_goes_on_from_what_was_written_and_tries_again_what_failed(
     assert [r["depth"] for r in lines_of(done.out.lstrip())] == [1, 1, 2, 3]
 
 
+def test_wherever_a_walk_was_cut_off_both_have_each_resource_once(
+    tree: ScriptedServer, tmp_path: Path
+) -> None:
+    whole = walk(f"{tree.url}/").out.encode()
+    file = tmp_path / "all.jsonl"
+    for cut in range(0, len(whole), len(whole) // 9):
+        file.write_bytes(whole[:cut])
+        before = len(tree.requests)
+
+        rest = walk(f"{tree.url}/", "--resume", str(file)).out.lstrip()
+
+        kept = whole[:cut].decode().rpartition("\n")[0]
+        had = [record for record in lines_of(f"{kept}\n{rest}".lstrip()) if "error" not in record]
+        assert sorted(paths(had)) == ["/", "/1", "/11", "/12", "/2"], cut
+        asked = sorted(request.target for request in tree.requests[before:])
+        assert asked == sorted(paths(lines_of(rest))), cut
+
+
 def test_when_all_was_had_a_later_walk_asks_for_nothing(
     make_server: MakeServer, tmp_path: Path
 ) -> None:
