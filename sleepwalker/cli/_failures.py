@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sleepwalker.cli._text import one_line
 from sleepwalker.exceptions import (
     CancelledError,
+    CertificateError,
     CircuitOpenError,
     ConfigurationError,
     ConnectionError,
@@ -105,20 +106,26 @@ _CODES: tuple[tuple[type[BaseException], Exit], ...] = (
     (ConnectionError, Exit.UNREACHABLE),
 )
 
-_HINTS: tuple[tuple[type[BaseException], str], ...] = (
-    (PlaintextError, "--allow-plaintext"),
-    (LinkCredentialsError, "--anonymous-host PATTERN, or your netrc file"),
-    (RedirectError, "--anonymous-host PATTERN, or your netrc file"),
-    (TemplateHostError, "--template-host PATTERN"),
-    (PrivateAddressError, "--allow-address NETWORK"),
-    (TooManyRedirects, "--policy redirects=N"),
-    (CircuitOpenError, "--policy breaker=none"),
-    (DeadlineExceeded, "--deadline SECONDS, or --policy deadline=SECONDS for each request"),
-    (TimeoutError, "--timeout SECONDS"),
-    (RelationError, "--links lists them; --follow 'REL[NAME]' or 'REL[2]' takes one of several"),
-    (TemplateError, "--var NAME=VALUE"),
+_HINTS: tuple[tuple[type[BaseException], str, str], ...] = (
+    (PlaintextError, "", "--allow-plaintext"),
+    (LinkCredentialsError, "", "--anonymous-host PATTERN, or your netrc file"),
+    (RedirectError, "credentials", "--anonymous-host PATTERN, or your netrc file"),
+    (TemplateHostError, "", "--template-host PATTERN"),
+    (PrivateAddressError, "", "--allow-address NETWORK"),
+    (TooManyRedirects, "", "--policy redirects=N"),
+    (CircuitOpenError, "", "--policy breaker=none"),
+    (CertificateError, "not trusted", "--cacert FILE"),
+    (ResponseTooLarge, "body", "--policy response_limits.body=BYTES"),
+    (DeadlineExceeded, "", "--deadline SECONDS, or --policy deadline=SECONDS for each request"),
+    (TimeoutError, "", "--timeout SECONDS"),
+    (
+        RelationError,
+        "",
+        "--links lists them; --follow 'REL[NAME]' or 'REL[2]' takes one of several",
+    ),
+    (TemplateError, "", "--var NAME=VALUE"),
 )
-"""Which options do what the messages say that arguments do."""
+"""Which options do what the messages say that arguments do, where a message has the words."""
 
 
 def telling(error: BaseException) -> BaseException:
@@ -136,10 +143,10 @@ def failure_of(error: BaseException) -> Failure:
     code = _code_of(error)
     if code is Exit.INTERNAL:
         return Failure(code, f"{type(error).__name__}, which should not happen; -v shows where")
-    hint = next((hint for kind, hint in _HINTS if isinstance(error, kind)), "")
-    if isinstance(error, RedirectError) and "credentials" not in str(error):
-        hint = ""
-    return Failure(code, one_line(f"{error} (here: {hint})" if hint else str(error)))
+    said = str(error)
+    hints = (hint for kind, words, hint in _HINTS if isinstance(error, kind) and words in said)
+    hint = next(hints, "")
+    return Failure(code, one_line(f"{said} (here: {hint})" if hint else said))
 
 
 def _code_of(error: BaseException) -> Exit:

@@ -398,6 +398,14 @@ def test_credentials_from_the_environment_go_to_the_urls_own_host_only(
     assert None not in door.seen
 
 
+def test_an_authority_that_nobody_trusts_has_a_hint(tls_server: ScriptedServer) -> None:
+    done = get(tls_server.url)
+
+    assert done.code == 6
+    assert "the certificate is not trusted" in done.err
+    assert "(here: --cacert FILE)" in done.err
+
+
 def test_a_token_is_taken_from_the_environment(
     make_server: MakeServer, ca: CertificateAuthority
 ) -> None:
