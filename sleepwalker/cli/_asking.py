@@ -77,6 +77,16 @@ Formats = Annotated[
         rich_help_panel=HOW,
     ),
 ]
+Pointers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--link",
+        metavar="REL=/POINTER",
+        help="Where links are in documents of no format: next=/paging/next, or "
+        "'item=/results[]/url' for each element of an array.",
+        rich_help_panel=HOW,
+    ),
+]
 TemplateHosts = Annotated[
     list[str] | None,
     typer.Option(
@@ -214,6 +224,7 @@ def get(
     header: Headers = None,
     header_env: HeadersFrom = None,
     form: Formats = None,
+    link: Pointers = None,
     template_host: TemplateHosts = None,
     retries: Retries = None,
     timeout: Timeout = None,
@@ -249,6 +260,7 @@ def get(
         headers=header or (),
         headers_from=header_env or (),
         formats=form or (),
+        pointers=link or (),
         template_hosts=template_host or (),
         retries=retries,
         timeout=timeout,
@@ -328,6 +340,7 @@ def walk(
     header: Headers = None,
     header_env: HeadersFrom = None,
     form: Formats = None,
+    link: Pointers = None,
     retries: Retries = None,
     timeout: Timeout = None,
     deadline: Deadline = None,
@@ -364,6 +377,7 @@ def walk(
         headers=header or (),
         headers_from=header_env or (),
         formats=form or (),
+        pointers=link or (),
         retries=retries,
         timeout=timeout,
         policy=policy or (),

@@ -20,7 +20,7 @@ from sleepwalker.cli._credentials import Auth
 from sleepwalker.cli._failures import UsageError
 from sleepwalker.connection import AddressGuard, ConnectionManager, DirectHook
 from sleepwalker.exceptions import ConfigurationError
-from sleepwalker.links import HAL, JSONAPI, LinkHeader, OData, ServiceManager, Siren
+from sleepwalker.links import HAL, JSONAPI, Each, LinkHeader, OData, Pointers, ServiceManager, Siren
 from sleepwalker.resilience.policy import Policy
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ FORMATS: Mapping[str, LinkFormat] = {
     "odata": OData(),
 }
 """The formats of links that can be chosen, by name."""
+_POINTER = re.compile(r"(.+?)=((?:/|\[\]).*)")
 _OF_ENVIRON = "environment variables *: "
 """How `Policy.from_env` begins its messages."""
 
@@ -50,6 +51,8 @@ class Options:
     headers: Sequence[str] = ()
     headers_from: Sequence[str] = ()
     formats: Sequence[str] = ()
+    pointers: Sequence[str] = ()
+    """Where links are in documents of no format, by relation."""
     template_hosts: Sequence[str] = ()
     retries: int | None = None
     timeout: float | None = None
@@ -85,7 +88,7 @@ class Client:
         try:
             # What needs nobody's answer first: a prompt comes last.
             self.headers = _headers(options, environ)
-            self.formats = _formats(options.formats)
+            self.formats = _formats(options)
             policy = policy_of(options)
             guard = _guard(options)
             self.url = options.url
@@ -157,11 +160,32 @@ def policy_of(options: Options) -> Policy:
     return policy
 
 
-def _formats(chosen: Sequence[str]) -> tuple[LinkFormat, ...] | None:
-    for name in chosen:
+def _formats(options: Options) -> tuple[LinkFormat, ...] | None:
+    for name in options.formats:
         if name not in FORMATS:
             raise UsageError(f"--format: there is no {name!r}; there are {', '.join(FORMATS)}")
-    return tuple(FORMATS[name] for name in chosen) or None
+    made = [FORMATS[name] for name in options.formats]
+    pointers: dict[str, str | Each] = {}
+    for text in options.pointers:
+        found = _POINTER.fullmatch(text)
+        if found is None:
+            raise UsageError("--link takes REL=/POINTER, such as next=/paging/next")
+        rel, pointer = found.groups()
+        if rel in pointers:
+            raise UsageError(f"--link {rel}: there is one already")
+        pointers[rel] = source_of(pointer)
+    if pointers:
+        made.append(Pointers(pointers))
+    return tuple(made) or None
+
+
+def source_of(pointer: str) -> str | Each:
+    """Where links are: a JSON Pointer, in which ``[]`` stands for each element of an array.
+
+    :raises ConfigurationError: for what is none
+    """
+    array, each, rest = pointer.partition("[]")
+    return Each(array, source_of(rest)) if each else pointer
 
 
 def _headers(options: Options, environ: Mapping[str, str]) -> dict[str, str]:

@@ -216,6 +216,32 @@ def test_a_format_can_be_chosen(server: ScriptedServer) -> None:
     assert links == [{"rel": "next", "url": f"{server.url}/other"}]
 
 
+def test_where_links_are_can_be_said_of_a_document_of_no_format(server: ScriptedServer) -> None:
+    server.default = respond(
+        headers={"Link": "</up>; rel=up"},
+        json={"paging": {"next": "?page=2"}, "results": [{"url": "/a"}, {"url": "/b"}]},
+    )
+    pointers = ("--link", "next=/paging/next", "--link", "item=/results[]/url")
+
+    alone = lines_of(get(server.url, "--links", *pointers).out)
+    both = lines_of(get(server.url, "--links", *pointers, "--format", "link-header").out)
+
+    assert alone == [
+        {"rel": "next", "url": f"{server.url}/?page=2"},
+        {"rel": "item", "url": f"{server.url}/a"},
+        {"rel": "item", "url": f"{server.url}/b"},
+    ]
+    assert both == [{"rel": "up", "url": f"{server.url}/up"}, *alone]
+
+
+def test_an_array_without_a_name_can_be_where_links_are(server: ScriptedServer) -> None:
+    server.script(respond(json=[{"url": "/a"}, {"url": "/b"}]))
+
+    get(server.url, "--link", "item=[]/url", "--follow", "item[2]")
+
+    assert targets(server) == ["/", "/b"]
+
+
 # --- how it ends ----------------------------------------------------------------------------
 
 
@@ -269,6 +295,10 @@ def test_a_host_that_can_not_be_reached_has_the_exit_code_6() -> None:
         (("--var", "q=1"), "there is no --follow"),
         (("--var", "q", "--follow", "x"), "--var takes NAME=VALUE"),
         (("--format", "xml"), "--format: there is no 'xml'; there are link-header, hal, siren"),
+        (("--link", "next"), "--link takes REL=/POINTER"),
+        (("--link", "next=paging"), "--link takes REL=/POINTER"),
+        (("--link", "next=/~2"), "~"),
+        (("--link", "next=/a", "--link", "next=/b"), "--link next: there is one already"),
         (("--header", "Accept"), "--header takes 'Name: value'"),
         (("--header-env", "X-Key"), "--header-env takes NAME=VARIABLE"),
         (("--header-env", "Authorization=PATH"), "--header-env Authorization: use --auth"),
