@@ -475,10 +475,8 @@ def stepped(
         )
     passed = {**crossing.headers(trail.headers, same_origin=own), **(headers or {})}
     way = trail.services
-    if not own:
-        way = {**way, target.origin: there}
-        if here is not None:
-            way = {**way, here: service}
+    if not own and here is not None:
+        way = {**way, here: service}
     return Step(target.url, there, Trail(passed, trail.formats, hops, way))
 
 

@@ -326,7 +326,8 @@ def test_https_never_becomes_http(href: str, world: World) -> None:
 
 def test_what_is_embedded_can_not_say_that_it_came_by_http(world: World) -> None:
     """It is a part of the document, which did not."""
-    inside = {"_links": {"self": {"href": f"{world.clear.url}/x"}, "next": {"href": "/2"}}}
+    clear = world.clear.url
+    inside = {"_links": {"self": {"href": f"{clear}/x"}, "next": {"href": f"{clear}/2"}}}
     found = world.at_evil(hal({}, _embedded={"item": inside}))
     (item,) = found.embedded("item")
     assert item.url == f"{world.clear.url}/x"
@@ -365,6 +366,34 @@ def test_a_document_that_says_it_is_anothers_is_still_of_who_gave_it(world: Worl
     (request,) = world.good.requests[before:]
     assert headers(request) == {"authorization", "accept", "user-agent"}
     assert world.secrets["password"] not in repr(dict(request.headers))
+
+
+FORMATS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "HAL": (HAL, {"_links": {"next": {"href": "<URL>"}}}),
+    "HAL, embedded": (HAL, {"_embedded": {"next": {"_links": {"self": {"href": "<URL>"}}}}}),
+    "JSON:API": ("application/vnd.api+json", {"data": [], "links": {"next": "<URL>"}}),
+    "Siren": ("application/vnd.siren+json", {"links": [{"rel": ["next"], "href": "<URL>"}]}),
+    "OData": ("application/json;odata.metadata=minimal", {"value": [], "@odata.nextLink": "<URL>"}),
+    "Link header": ("text/plain", {}),
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_rules_are_the_same_whatever_the_format(form: str, world: World) -> None:
+    kind, document = FORMATS[form]
+    tricks: dict[str, type[SleepwalkerException]] = {
+        f"{world.third.localhost_url}/2": LinkCredentialsError,
+        f"//localhost:{world.third.port}/2": LinkCredentialsError,
+        f"{world.clear.url}/2": DowngradeError,
+        f"https://ann@localhost:{world.third.port}/2": LinkURLError,
+        "javascript:alert(1)": LinkURLError,
+    }
+    for url, error in tricks.items():
+        body = json.dumps(document).replace("<URL>", url).encode()
+        link = {"Link": f'<{url}>; rel="next"'} if form == "Link header" else {}
+        found = world.at_evil(respond(200, {"Content-Type": kind, **link}, body))
+
+        world.refused(error, lambda: found.follow("next"))  # noqa: B023 - at once
 
 
 # --- addresses ----------------------------------------------------------------------------------
