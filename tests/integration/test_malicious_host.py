@@ -476,6 +476,8 @@ TEMPLATES: Final[dict[str, tuple[str, dict[str, Any], type[SleepwalkerException]
     "slashes": ("/{+path}", {"path": "/x.example/2"}, TemplateHostError),
     "slashes out of nothing": ("{/a,b}", {"a": "", "b": "x.example"}, TemplateHostError),
     "slashes out of a list": ("{/a*}", {"a": ["", "x.example"]}, TemplateHostError),
+    "a parameter of the host": ("https://good.example{;x}", {"x": "1"}, TemplateHostError),
+    "a query without its mark": ("https://good.example{&x}", {"x": "1"}, TemplateHostError),
     "of two, the second": ("https://good{/a}{b}/", {"b": ".example"}, TemplateHostError),
     "downwards": ("{+url}", {"url": "<CLEAR>/"}, TemplateHostError),
     "userinfo": ("https://good.example{+rest}", {"rest": "@x.example/"}, LinkURLError),
@@ -521,6 +523,9 @@ def test_what_is_put_into_a_template_decides_on_no_host(trick: str, world: World
         ("/{+path}", {"path": "\\\\x.example"}, "/%5C%5Cx.example"),
         ("<EVIL>{/path}{?q}", {"q": "@x.example"}, "/?q=%40x.example"),
         ("<EVIL>{+path}", {"path": "/2"}, "/2"),
+        ("/2{;x}", {"x": "//x.example"}, "/2;x=%2F%2Fx.example"),
+        ("/2?a=1{&x}", {"x": "@x.example"}, "/2?a=1&x=%40x.example"),
+        ("/2{.x}", {"x": "//x.example"}, "/2.%2F%2Fx.example"),
         ("<EVIL>{#x}", {"x": "@x.example"}, "/"),
     ],
 )

@@ -10,8 +10,12 @@ import base64
 import json
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
+import requests
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from sleepwalker import (
     ANONYMOUS,
@@ -27,7 +31,9 @@ from sleepwalker import (
     RedirectError,
     RefusedError,
 )
-from sleepwalker.links import Resource, ServiceManager
+from sleepwalker.links import Link, Resource, ServiceManager
+from sleepwalker.links._crossing import Crossing
+from sleepwalker.observability.redaction import DEFAULT as REDACTION
 from tests.servers import (
     Action,
     CertificateAuthority,
@@ -132,6 +138,54 @@ def started(
     """A document of `a` with a link to `b`."""
     origins.a.answers(linking(next=f"{origins.b.url}/2"))
     return services.get(f"{origins.a.url}/1", auth, **options)
+
+
+# --- where it leads -----------------------------------------------------------------------------
+
+PIECES: Final = (
+    *("a.example", "b.example", "127.0.0.1", "0x7f.1", "[::1]", "[", "]", "xn--", ".", ".."),
+    *(":", "443", "8443", "@", "/", "\\", "?", "#", "&", ";", "*", " ", "\t", "\x00", "%"),
+    *(
+        "%2e",
+        "%40",
+        "%2f",
+        "%00",
+        "%61",
+        "\u3002",
+        "\uff0f",
+        "\u2100",
+        "\uff20",
+        "é",
+        "ß",
+        "\u200d",
+    ),
+)
+HERE: Final = "https://base.example/dir/"
+
+
+@example("https://", ["%61", ".", "a.example"])
+@settings(max_examples=100)
+@given(
+    st.sampled_from(["", "//", "https://", "https:", "/", "https://a.example", "//a.example"]),
+    st.lists(st.sampled_from(PIECES), max_size=8),
+)
+def test_a_request_goes_to_the_origin_that_the_link_was_judged_by(
+    begin: str, pieces: list[str]
+) -> None:
+    """Whoever reads the URL below us: `requests`, which prepares it, and the standard library."""
+    rules = Crossing(
+        credentials=None, netrc=False, headers=(), template_hosts=(), redaction=REDACTION
+    )
+    link = Link(rel="next", href=begin + "".join(pieces), base=HERE)
+    try:
+        target = rules.target(link, HERE, {})
+        prepared = requests.Request("GET", target.url).prepare().url or ""
+    except (CrossingError, requests.RequestException):
+        return
+
+    parts = urlsplit(prepared)
+    read = parts.scheme.lower(), parts.hostname, parts.port or 443
+    assert read == (target.origin.scheme, target.origin.host.strip("[]"), target.origin.port)
 
 
 # --- headers ------------------------------------------------------------------------------------
