@@ -565,13 +565,19 @@ class PlaintextError(RefusedError):
 
 
 class PrivateAddressError(RefusedError):
-    """An address that is not global unicast, which the connection's address guard refuses."""
+    """An address that is not global unicast, which the connection's address guard refuses.
+
+    Where a redirect has led there, it is the cause of a `RedirectError`.
+    """
 
     error_type = "private_address"
 
 
 class UnguardedError(RefusedError):
-    """A proxy, an adapter or a connection without a guard would go past the address guard."""
+    """A proxy, an adapter or a connection without a guard would go past the address guard.
+
+    Where a redirect has led there, it is the cause of a `RedirectError`.
+    """
 
     error_type = "unguarded"
 

@@ -88,8 +88,8 @@ class Connection:
     :param credentials: auths for other origins that redirects may lead to, by host pattern
     :param netrc: whether the user's netrc file is asked, for the host or for another origin that a
         redirect leads to
-    :param guard: refuses addresses that are not global unicast, wherever the host's name, a
-        redirect or a proxy's leads
+    :param guard: refuses addresses that are not global unicast, the host's and those that redirects
+        lead to; and proxies and mounted adapters, which would connect in our place
     :param clock: what time it is and how to wait (for tests)
     :param random: gives numbers from 0 to 1 for the backoff's jitter (for tests)
     :param registry: where metrics go: `None`: the default registry; `False`: nowhere

@@ -10,14 +10,14 @@ Rules:
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sleepwalker import auth as _auth
-from sleepwalker.connection import _urls
 from sleepwalker.connection._document import Found, span_of
 from sleepwalker.connection._following import Destination
-from sleepwalker.exceptions import FormError, TooManyHopsError
+from sleepwalker.exceptions import FormError, TooManyHopsError, URLError
 
 from ._exchange import DEFAULT, NO_CONTENT, Answer, Content, Settings, exchange, json_content
 from ._format import Document, Embedded, MediaType
@@ -176,9 +176,13 @@ class Resource:
         return made
 
     def _within(self, form: LinkFormat, document: Document, each: Embedded) -> Resource:
-        # What says that it is where nothing can be is where it stands.
-        there = each.url if _urls.is_url_like(each.url) else None
-        answer = Answer(there or self.url, None, each.data)
+        there = self.url
+        if each.url is not None:
+            # What says that it is where nothing can be is where it stands.
+            with suppress(URLError):
+                self.service.services.crossing.origin(each.url)
+                there = each.url
+        answer = Answer(there, None, each.data)
         made = Resource(self.service, answer, self._trail)
         made._media_type, made._within_url = document.media_type, each.within
         made._own_format = each.format or form

@@ -338,7 +338,9 @@ def test_what_is_embedded_can_not_say_that_it_came_by_http(world: World) -> None
     world.refused(DowngradeError, lambda: found.follow("item"))
 
 
-@pytest.mark.parametrize("href", ["javascript:alert(1)", "ftp://x.example/", "https://[::1"])
+@pytest.mark.parametrize(
+    "href", ["javascript:alert(1)", "ftp://x.example/", "https://[::1", "https://ann:pw@x.example/"]
+)
 def test_what_is_embedded_nowhere_is_where_it_stands(href: str, world: World) -> None:
     inside = {"_links": {"self": {"href": href}, "next": {"href": "/2"}}}
     found = world.at_evil(hal({}, _embedded={"item": inside}))
