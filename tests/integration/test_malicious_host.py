@@ -43,6 +43,7 @@ from sleepwalker import (
 )
 from sleepwalker.connection import AddressGuard
 from sleepwalker.links import Link, Resource, ServiceManager
+from sleepwalker.observability import names
 from tests.planting import everything_in, leaks, new_secret
 from tests.resolver import Resolver
 from tests.servers import (
@@ -605,6 +606,17 @@ def test_pages_that_lead_back_after_a_while_end_as_well(world: World) -> None:
     assert [page.url.rpartition("/")[2] for page in got] == ["1", "2", "3"]
 
 
+def test_pages_that_a_redirect_has_led_to_are_known_by_where_they_are(world: World) -> None:
+    first = world.at_evil(hal({"next": "/2"}))
+    world.evil.script(redirect(302, "/3"), hal({"next": "/3"}))
+    got: list[Resource] = []
+
+    with pytest.raises(LinkLoopError):
+        got.extend(first.pages())
+
+    assert [page.url.rpartition("/")[2] for page in got] == ["1", "3"]
+
+
 def endless(request: Request) -> Action:
     """A page, and one more."""
     number = int(request.target.rpartition("/")[2] or 0)
@@ -727,6 +739,16 @@ def test_an_error_lists_no_more_relations_than_a_reader_may_want(world: World) -
 
     assert "'a'" in error.message
     assert "and 1901 more" in error.message
+
+
+def test_telemetry_shows_only_the_beginning_of_a_long_relation(world: World) -> None:
+    found = world.at_evil(hal({"x" * 5000: "/2"}))
+    world.evil.script(respond(204))
+
+    found.follow(found.links.flat()[0])
+
+    span = world.watched.named(names.SPAN_FOLLOW)[-1]
+    assert (span.attributes or {})[names.ATTR_RELATION] == "x" * 200
 
 
 def test_a_secret_that_is_told_back_as_a_relation_is_not_in_the_error(world: World) -> None:
