@@ -89,7 +89,7 @@ class Leaking(client.HostHook):
 client.HostHook = Leaking
 def headers(self, headers, *, same_origin):
     return {{name: value for name, value in headers.items() if same_origin or name != ERRAND}}
-def auth(self, origin, *, anonymous):
+def auth(self, origin, *, anonymous, sends):
     others = self.origin(next(iter(self.by_pattern)))
     return self.registered(origin) or self.registered(others)
 Crossing.headers, Crossing.auth = headers, auth
