@@ -77,8 +77,7 @@ class Following:
         telemetry, tracing = self._telemetry, self._telemetry.tracing
         cross_host = False
         started = self._clock.monotonic()
-        # As long as nobody knows where it leads, it is the source's.
-        naming = Naming(telemetry, PoolKey(str(self._source), None, telemetry.redaction))
+        naming: Naming | None = None
         told: dict[str, Any] = {}
         span = token = None
         outcome, error_type = "cancelled", "other"
@@ -104,6 +103,10 @@ class Following:
         finally:
             # One after the other, though an interrupt comes in an instrument.
             try:
+                if naming is None:
+                    # As long as nobody knows where it leads, it is the source's.
+                    source = PoolKey(str(self._source), None, telemetry.redaction)
+                    naming = Naming(telemetry, source)
                 telemetry.record(
                     events.LinkFollowed(
                         naming.pool,

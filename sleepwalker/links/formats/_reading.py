@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+OBJECT = (dict, Mapping)
+"""What a JSON object is read as: nearly always the first, which is found sooner."""
+
+
 def members(data: Any, name: str) -> Iterator[tuple[str, Any]]:
     """The members of an object that is a member of another; none, if there is no such thing."""
-    inner = data.get(name) if isinstance(data, Mapping) else None
-    if isinstance(inner, Mapping):
+    inner = data.get(name) if isinstance(data, OBJECT) else None
+    if isinstance(inner, OBJECT):
         yield from inner.items()
 
 
@@ -28,7 +32,7 @@ def several(value: Any) -> list[Any]:
 
 def text(value: Any, name: str) -> str | None:
     """A member of an object that is to be text; `None` where it isn't."""
-    found = value.get(name) if isinstance(value, Mapping) else None
+    found = value.get(name) if isinstance(value, OBJECT) else None
     return found if isinstance(found, str) else None
 
 
