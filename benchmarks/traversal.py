@@ -18,7 +18,7 @@ from benchmarks.command import progress
 from benchmarks.conditions import ConditionsError
 from benchmarks.measuring import interleaved
 from benchmarks.report import Table
-from benchmarks.traversers import CONNECTIONS_PER_HOST, TRAVERSERS
+from benchmarks.traversers import CONCURRENCY, TRAVERSERS
 from benchmarks.web import Web
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def check(subject: Subject, web: Web, resources: int) -> None:
     if account[:2] != (resources, resources):
         msg = f"{subject.name} did not get every resource once: {account}"
         raise ConditionsError(msg)
-    if account.connections > HOSTS * CONNECTIONS_PER_HOST:
+    if account.connections > HOSTS * CONCURRENCY + resources // 2:
         msg = f"{subject.name} doesn't keep its connections: {account}"
         raise ConditionsError(msg)
     for what, now, then, each in zip(after._fields, after, before, subject.each, strict=True):

@@ -47,15 +47,16 @@ class Web:
 
     :param hosts: how many origins
     :param resources: how many resources in all
+    :param padding: bytes by which each is longer than it needs to be
     :ivar origins: of the hosts
     :ivar start: the URL of resource 0
     :ivar resources: how many resources in all
     """
 
-    def __init__(self, hosts: int, resources: int) -> None:
+    def __init__(self, hosts: int, resources: int, padding: int = 0) -> None:
         # -I: no folder or setting of the caller's decides what the server imports.
         self._process = subprocess.Popen(  # noqa: S603 - this very file
-            [sys.executable, "-I", __file__, str(hosts), str(resources)],
+            [sys.executable, "-I", __file__, str(hosts), str(resources), str(padding)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -93,7 +94,7 @@ def _path(number: int) -> str:
     return f"/items/{number}"
 
 
-def document(number: int, ports: list[int], resources: int) -> dict[str, Any]:
+def document(number: int, ports: list[int], resources: int, padding: int = 0) -> dict[str, Any]:
     """One resource: its own number, and links to four others."""
     # The first two make a tree, so that everything is found; the others lead to what is known.
     others = (2 * number + 1, 2 * number + 2, 7 * number + 3, number + 20)
@@ -103,6 +104,7 @@ def document(number: int, ports: list[int], resources: int) -> dict[str, Any]:
         "tags": ["loopback", "small", "linked"],
         "rating": 4.25,
         "in_print": True,
+        **({"text": "x" * padding} if padding else {}),
         "_links": {
             "self": {"href": _path(number)},
             REL: [
@@ -128,12 +130,12 @@ def _answer(body: bytes, kind: str) -> bytes:
 class _Hosts:
     """All of them, in one thread."""
 
-    def __init__(self, hosts: int, resources: int) -> None:
+    def __init__(self, hosts: int, resources: int, padding: int) -> None:
         self._listeners = [socket.create_server((HOST, 0), backlog=128) for _ in range(hosts)]
         self.ports = [each.getsockname()[1] for each in self._listeners]
         self._answers: list[dict[bytes, bytes]] = [{} for _ in range(hosts)]
         for number in range(resources):
-            body = json.dumps(document(number, self.ports, resources)).encode()
+            body = json.dumps(document(number, self.ports, resources, padding)).encode()
             self._answers[number % hosts][_path(number).encode()] = _answer(
                 body, "application/hal+json"
             )
@@ -197,7 +199,7 @@ class _Hosts:
 
 def main() -> None:
     """Serve until standard input ends."""
-    hosts = _Hosts(int(sys.argv[1]), int(sys.argv[2]))
+    hosts = _Hosts(*map(int, sys.argv[1:]))
     threading.Thread(target=hosts.serve, daemon=True).start()
     print(json.dumps(hosts.ports), flush=True)
     sys.stdin.buffer.read()

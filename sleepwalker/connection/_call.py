@@ -181,6 +181,8 @@ class Call:
         self._deadline = Deadline.after(seconds, self._clock).earlier(_deadline.ambient())
         self._cancellation = _cancellation.ambient()
         self._outside = sys.exception()
+        self.remembered = True
+        """Whether the response is the last one of the calling thread."""
         self.counted = False
         """Whether the connection counts this call among those under way."""
         self._begun = False
@@ -263,7 +265,8 @@ class Call:
                     self._refuse_if_cut(response)
                     if self._options.stream:
                         self._hand_over(response)
-                    conn.response = response
+                    if self.remembered:
+                        conn.response = response
                     note_document(response, self._tracing.context_of(self._span))
                     self._release_stream()
                     if error is None:

@@ -451,9 +451,10 @@ class Connection:
             except DecodeError as error:
                 return response, None, error
 
-        made: tuple[requests.Response, Any, DecodeError | None] = Call(
-            self, method, uri, arguments, options
-        ).run(decoded)
+        call = Call(self, method, uri, arguments, options)
+        # It goes along with its resource. A traversal's threads would keep one for each host.
+        call.remembered = False
+        made: tuple[requests.Response, Any, DecodeError | None] = call.run(decoded)
         return made
 
     def _defaults(self, headers: Mapping[str, str]) -> Mapping[str, str]:

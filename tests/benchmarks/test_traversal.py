@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
+import sys
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +21,7 @@ from benchmarks.web import HOST, Web, WebAccount
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ROOT = Path(__file__).parent.parent.parent
 RESOURCES = 60
 
 
@@ -73,3 +77,21 @@ def test_a_subject_that_records_less_than_it_says_is_refused(web: Web) -> None:
 
         with pytest.raises(ConditionsError, match=r"told: spans recorded of 60 resources: 0"):
             check(told, web, RESOURCES)
+
+
+def test_a_long_traversal_keeps_nothing_of_what_it_got() -> None:
+    size = ("--hosts", "50", "--resources", "700")
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks.traversal_memory", *size],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    told = json.loads(ran.stdout)
+    assert (told["hosts"], told["resources"]) == (50, 700)
+    # Five hundred of them, were they kept, would take twice as much, and more once they are read.
+    assert told["grown_mib"] <= 6

@@ -259,10 +259,9 @@ def test_so_many_are_followed_at_once_as_may_be_and_no_more(
     services: ServiceManager, site: Site, concurrency: int
 ) -> None:
     fan(site, 2 * concurrency)
-    found = services.traverse(site.url(), ITEM, concurrency=concurrency, per_host=concurrency)
-    next(found)
     # Each waits until all that may be are under way.
     site.meeting = threading.Barrier(concurrency)
+    found = services.traverse(site.url(), ITEM, concurrency=concurrency, per_host=concurrency)
 
     assert all(visit.ok for visit in found)
     assert site.most == concurrency
@@ -657,6 +656,31 @@ def test_an_error_that_was_a_result_keeps_nothing_alive(
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_no_thread_of_a_traversal_remembers_a_response(
+    services: ServiceManager, site: Site
+) -> None:
+    later = threading.Event()
+    site.pages = {
+        "/": ["/later", "/a", "/b"],
+        "/later": stall(later) + document(),
+        "/a": (),
+        "/b": (),
+    }
+
+    def answer_of(visit: Visit) -> weakref.ref[Any]:
+        assert visit.resource is not None
+        return weakref.ref(visit.resource.response)
+
+    found = services.traverse(site.url(), ITEM)
+    answers = [answer_of(next(found)) for _ in range(3)]
+    gc.collect()
+    # Its workers are there still.
+    assert workers()
+    assert [answer() for answer in answers] == [None] * 3
+    later.set()
+    assert len(list(found)) == 1
 
 
 # --- progress --------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ class Site:
         self.now = self.most = 0
         """Requests under way, and the most that there were at once."""
         self.meeting: threading.Barrier | None = None
-        """Where each request waits for others."""
+        """Where each request waits for others, but those for the start."""
         self.server: ScriptedServer = make_server(self._answer)
 
     def _answer(self, request: Request) -> Any:
@@ -50,7 +50,7 @@ class Site:
             self.now += 1
             self.most = max(self.most, self.now)
         try:
-            if self.meeting is not None:
+            if self.meeting is not None and request.path != "/":
                 self.meeting.wait(PATIENCE)
             page = self.pages.get(request.path)
             if page is None:
