@@ -47,23 +47,35 @@ def _pages(page: Resource, rel: str, most: int) -> Iterator[Resource]:
         link = page.links.one(rel)
         target = canonical(link.url())
         if target in been:
-            shown = page.service.services.shown(target)
-            msg = f"page {number} leads by {rel!r} back to {shown}, which was there already"
-            raise LinkLoopError(msg)
+            raise _loop(page, number, rel, target)
         been.add(target)
         if number < most:
-            page = page.follow(link)
-            been.add(canonical(page.url))
+            following = page.follow(link)
+            there = canonical(following.url)
+            if there != target and there in been:
+                raise _loop(page, number, rel, there)
+            been.add(there)
+            page = following
             # Pages have a limit of their own.
             page._trail = page._trail._replace(hops=hops)
+            # Not kept beside it.
+            del following
     msg = f"there are more than {most} pages; pages(max_pages=...) allows more"
     raise TooManyHopsError(msg)
 
 
+def _loop(page: Resource, number: int, rel: str, target: str) -> LinkLoopError:
+    shown = page.service.services.shown(target)
+    return LinkLoopError(f"page {number} leads by {rel!r} back to {shown}, which was there already")
+
+
 def items(first: Resource) -> Iterator[Any]:
     """What is on a page and on those behind it."""
-    for page in first.pages():
+    following = first.pages()
+    del first
+    for page in following:
         yield from _on(page)
+        del page
 
 
 def _on(page: Resource) -> Iterator[Any]:
