@@ -21,6 +21,8 @@ class Found(NamedTuple):
 
     url: str
     span: SpanContext | None
+    host: str = ""
+    """The host's name as it may be shown, for a URL that only its connection can complete."""
 
 
 def note_document(response: requests.Response, span: SpanContext | None) -> None:

@@ -37,7 +37,8 @@ LONGEST_RELATION = 200
 class Destination(NamedTuple):
     """Where a link leads, and as whom we go there."""
 
-    origin: _urls.Origin
+    origin: _urls.Origin | str
+    """A name as it may be shown, where only the connection knows the origin."""
     host: Any
     """As `ConnectionManager.find` takes it."""
     auth: Any
@@ -66,7 +67,7 @@ class Following:
         self._manager, self._telemetry = manager, telemetry
         # Cut when it is redacted: a document may have said what it likes.
         self._relation = telemetry.redaction.text(relation)[:LONGEST_RELATION]
-        self._source = origin_of("source", _url_of(source), telemetry.redaction)
+        self._source = _end_of(source, telemetry.redaction)
         self._decide = decide
         self._document = span_of(source)
         self._clock = manager._clock
@@ -135,5 +136,9 @@ def origin_of(what: str, url: object, redaction: Redaction) -> _urls.Origin:
     return _urls.origin_of(str(url), redaction)
 
 
-def _url_of(source: object) -> object:
-    return source.url if isinstance(source, requests.Response | Found) else source
+def _end_of(source: object, redaction: Redaction) -> _urls.Origin | str:
+    """The origin of a document, or the name by which its host is known."""
+    if isinstance(source, Found) and source.host and not _urls.is_url_like(source.url):
+        return source.host
+    url = source.url if isinstance(source, requests.Response | Found) else source
+    return origin_of("source", url, redaction)

@@ -9,11 +9,14 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
+
+import requests
 
 from sleepwalker.connection import Connection, _headers, _json
 from sleepwalker.connection._call import Options
-from sleepwalker.connection._connection import _checked_policy
+from sleepwalker.connection._connection import _checked_idempotent, _checked_name, _checked_policy
 from sleepwalker.connection._timeouts import Timeout
 from sleepwalker.exceptions import ConfigurationError, UnguardedError
 from sleepwalker.resilience.deadline import seconds_of
@@ -23,9 +26,11 @@ from ._format import MediaType
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import requests
-
     from sleepwalker.exceptions import DecodeError
+    from sleepwalker.resilience.policy import Policy
+
+TimeoutLike: TypeAlias = float | tuple[float | None, float | None] | None
+"""Seconds, as `Connection` takes them."""
 
 ACCEPT = (
     "application/hal+json, application/vnd.api+json, application/vnd.siren+json, "
@@ -37,9 +42,9 @@ ACCEPT = (
 class Settings(NamedTuple):
     """What a caller says about one request, beside what is sent: as in `Connection.request`."""
 
-    timeout: Any = None
+    timeout: TimeoutLike = None
     deadline: float | None = None
-    policy: Any = None
+    policy: Policy | None = None
     idempotency_key: str | bool | None = None
     idempotent: bool | None = None
     name: str | None = None
@@ -48,9 +53,15 @@ class Settings(NamedTuple):
 DEFAULT = Settings()
 
 
+NO_JSON: Final = object()
+"""No value at all: `None` is one."""
+
+
 class Content(NamedTuple):
     """What is sent as a request's body."""
 
+    json: Any = NO_JSON
+    """A value, encoded as the connection encodes values."""
     data: Any = None
     media_type: str | None = None
     files: Any = None
@@ -63,18 +74,18 @@ class Answer(NamedTuple):
     """What came of a request."""
 
     url: str
+    """Of the document: absolute, unless only the connection knows where it is."""
     response: requests.Response | None
     data: Any
     trouble: DecodeError | None = None
     """Why there is no data, where there should be."""
+    method: str | None = "GET"
+    """What was answered, after redirects; `None`: it is part of another answer."""
 
 
 def json_content(value: Any, media_type: str | None = None) -> Content:
-    """A value as JSON.
-
-    :raises EncodeError: for what JSON can't hold
-    """
-    return Content(_json.encode(value), media_type or "application/json")
+    """A value as JSON."""
+    return Content(value, media_type=media_type or "application/json")
 
 
 def exchange(
@@ -108,9 +119,12 @@ def exchange(
     defaults = {"Accept": ACCEPT}
     if content.media_type is not None:
         defaults["Content-Type"] = content.media_type
+    data = content.data
+    if content.json is not NO_JSON:
+        data = _json.encode(content.json, conn.JsonEncoder)
     arguments = {
         "params": params,
-        "data": content.data,
+        "data": data,
         "files": content.files,
         "headers": _headers.checked(headers, conn._defaults(defaults)),
     }
@@ -119,17 +133,18 @@ def exchange(
         deadline=None if settings.deadline is None else seconds_of(settings.deadline, "deadline"),
         policy=_checked_policy(settings.policy),
         idempotency_key=settings.idempotency_key,
-        idempotent=settings.idempotent,
-        name=settings.name,
+        idempotent=_checked_idempotent(settings.idempotent),
+        name=_checked_name(settings.name),
     )
-    response, data, trouble = conn._fetched(method, url, arguments, options, says_json)
-    return Answer(response.url or url, response, data, trouble)
+    response, value, trouble = conn._fetched(method, url, arguments, options, says_json)
+    answered = response.request.method or method
+    return Answer(response.url or url, response, value, trouble, answered.upper())
 
 
 def says_json(response: requests.Response) -> bool:
     """Whether a response is said to be JSON; who says nothing may well mean it."""
     kind = MediaType.of(response.headers.get("Content-Type"))
-    return kind.is_json or (not kind.name and response.content[:1] in {b"{", b"["})
+    return kind.is_json or (not kind.name and response.content[:64].lstrip()[:1] in {b"{", b"["})
 
 
 def _through_others(
@@ -144,17 +159,27 @@ def _through_others(
 ) -> Answer:
     if guarded:
         raise _unguarded()
-    body = None
-    if content.data is not None:
-        if not MediaType.of(content.media_type).is_json:
-            msg = (
-                f"a {type(conn).__name__} sends JSON only, and the form of this link is "
-                f"{content.media_type}"
-            )
-            raise ConfigurationError(msg)
-        body = _json.decode(content.data)
-    data = conn.json_request(method, url, body, params, None if headers is None else dict(headers))
-    return Answer(url, None, data)
+    method = _headers.checked_method(method)
+    if content.data is not None or content.files is not None:
+        sent = content.media_type or "a form"
+        msg = f"a {type(conn).__name__} sends JSON only, and the form of this link is {sent}"
+        raise ConfigurationError(msg)
+    body = None if content.json is NO_JSON else content.json
+    passed = _headers.checked(headers)
+    if content.media_type not in {None, "application/json"}:
+        passed.setdefault("Content-Type", content.media_type)
+    found = _with_query(url, params)
+    data = conn.json_request(method, url, body, params, dict(passed) if passed else None)
+    return Answer(found, None, data, method=method)
+
+
+def _with_query(url: str, params: Any) -> str:
+    """The URL of a request, which only its connection has put together."""
+    if not params:
+        return url
+    made = requests.Request("GET", "https://host.invalid/", params=params).prepare()
+    query = urlsplit(made.url or "").query
+    return f"{url}{'&' if '?' in url else '?'}{query}"
 
 
 def _unguarded() -> UnguardedError:

@@ -44,7 +44,7 @@ class MediaType(NamedTuple):
     @property
     def is_json(self) -> bool:
         """Whether it says that the body is JSON."""
-        return self.name == "application/json" or self.name.endswith("+json")
+        return self.name in {"application/json", "text/json"} or self.name.endswith("+json")
 
 
 @lru_cache(maxsize=256)
@@ -68,7 +68,7 @@ NO_MEDIA_TYPE = MediaType("", {})
 """Of what doesn't say what it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Document:
     """A document that may have links.
 
@@ -93,6 +93,10 @@ class Document:
         """What its relative URLs are relative to, unless its format knows better."""
         return self.within or self.url
 
+    def __repr__(self) -> str:
+        # Neither what it says nor its headers and its URL's query are for everyone.
+        return f"<Document {self.media_type.name or 'of no media type'}>"
+
 
 class Embedded(NamedTuple):
     """The representation of another resource within a document."""
@@ -104,6 +108,9 @@ class Embedded(NamedTuple):
     """What the URLs in it are relative to; `None`: to where it is."""
     format: LinkFormat | None = None
     """Reads its links; `None`: the format of the document that it stands in."""
+
+    def __repr__(self) -> str:
+        return f"<Embedded {'without' if self.url is None else 'with'} a URL>"
 
 
 @runtime_checkable

@@ -5,7 +5,9 @@ Rules:
 1. A link is a value: what a document said, and where it is resolved from. It fetches nothing.
 2. Relations compare as RFC 8288 says (2.1.1, 2.1.2): registered ones and extension ones (URIs)
    alike, character by character, whatever the case of ASCII letters.
-3. Nothing of a target but its origin is shown in a `repr`: its query may hold a key.
+3. Nothing of a target but its origin is shown in a `repr`: its query may hold a key. Nor is the
+   value of a field.
+4. A link has a hash, and pickles.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ from dataclasses import dataclass, field
 from string import ascii_lowercase, ascii_uppercase
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
 
 from sleepwalker.exceptions import LinkURLError, RelationError, TemplateError
 from sleepwalker.observability.redaction import DEFAULT as REDACTION
 
 from ._templates import expanded, variables_of
-from ._urls import joined
+from ._urls import canonical, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,11 +54,11 @@ class Field:
     """
 
     name: str
-    value: Any = None
+    value: Any = field(default=None, repr=False, hash=False)
     type: str = "text"
     title: str | None = None
     required: bool = False
-    options: tuple[Any, ...] = ()
+    options: tuple[Any, ...] = field(default=(), hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -92,7 +95,7 @@ class Link:
     also: tuple[str, ...] = ()
     context: str | None = None
     templated: bool = False
-    variables: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    variables: Mapping[str, Any] = field(default_factory=dict, hash=False)
     inputs: tuple[Field, ...] | None = None
     bases: tuple[str, ...] = ()
     method: str = "GET"
@@ -104,8 +107,8 @@ class Link:
     sends: str | None = None
     submits: str | None = None
     deprecation: str | None = None
-    attributes: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
-    data: Any = None
+    attributes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    data: Any = field(default=None, hash=False)
 
     @property
     def wants(self) -> tuple[str, ...]:
@@ -122,12 +125,12 @@ class Link:
         return tuple(name for name in names if name not in self.variables)
 
     def url(self, /, **variables: Any) -> str:
-        """The absolute URL that it leads to, without a fragment.
+        """The URL that it leads to, absolute as its base is, without a fragment.
 
         :param variables: for its template; those not given are left out, as RFC 6570 has it
         :raises TemplateError: for a variable that the template doesn't have, or that the link
             requires and isn't given
-        :raises LinkURLError: when no absolute URL comes of it
+        :raises LinkURLError: when no URL comes of it
         """
         return self._resolved(self._references(variables))
 
@@ -193,20 +196,30 @@ class Link:
         ]
 
     def __repr__(self) -> str:
-        href = REDACTION.url(self.href[:LONGEST].partition("?")[0])[:_LONGEST_SHOWN]
         more = "" if self.method == "GET" else f" {self.method}"
-        more += "" if self.name is None else f" name={self.name!r}"
-        return f"<Link {self.rel!r}{more} {href}>"
+        more += "" if self.name is None else f" name={shown_name(self.name)}"
+        return f"<Link {shown_name(self.rel)}{more} to {self._shown_target()}>"
 
-
-def _target(link: Link) -> tuple[str, bool, str]:
-    """Where a link leads, and how."""
-    if not link.templated:
-        try:
-            return link.method, False, link.url()
-        except LinkURLError:
-            pass
-    return link.method, link.templated, f"{link.base} {link.href}"
+    def _shown_target(self) -> str:
+        """The origin that it leads to, as far as the document says it."""
+        url = self.base
+        for reference in (*self.bases, self.href):
+            start, expression = reference[:LONGEST], ""
+            if self.templated:
+                start, _, expression = start.partition("{")
+            if expression and _is_open(start, expression[0]):
+                return "where its variables say"
+            try:
+                url = urljoin(url, start)
+                target = urlsplit(url)
+            except ValueError:
+                return "no URL"
+        if not target.scheme:
+            return "its own service"
+        host = target.netloc.rpartition("@")[2]
+        shown = REDACTION.text(f"{target.scheme}://{host}" if host else f"{target.scheme}:")
+        # No document has a say in what a terminal does.
+        return repr(shown[:_LONGEST_SHOWN])[1:-1]
 
 
 def same_relation(one: str, other: str) -> bool:
@@ -226,7 +239,8 @@ class Links(Mapping[str, "Link | list[Link]"]):
 
     ::
 
-        resource.links["author"].url()
+        resource.links["author"]            # a Link, or a list of them
+        resource.links.one("author")        # always a Link, or an error
         for link in resource.links.all("item"): ...
 
     :param links: in the document's order
@@ -239,29 +253,37 @@ class Links(Mapping[str, "Link | list[Link]"]):
     def __init__(self, links: Iterable[Link] = (), *, context: str = "") -> None:
         self._by_relation: dict[str, list[Link]] = {}
         self._spellings: dict[str, str] = {}
+        """Each spelling of a relation, by which of them its links are kept."""
         elsewhere = []
-        here = {None, context, context.partition("#")[0]}
+        here = context.partition("#")[0]
         for link in links:
-            if link.context not in here:
+            if link.context not in {None, context} and not _same_url(link.context or "", here):
                 elsewhere.append(link)
-            else:
-                relation = folded(link.rel)
-                relation = self._spellings.get(relation, relation)
-                self._by_relation.setdefault(relation, []).append(link)
-                for spelling in link.also:
-                    self._spellings.setdefault(folded(spelling), relation)
+                continue
+            relation = folded(link.rel)
+            if link.also:
+                others = [folded(spelling) for spelling in link.also]
+                known = (self._spellings.get(each) for each in (relation, *others))
+                relation = next(filter(None, known), relation)
+                for spelling in others:
+                    self._spellings.setdefault(spelling, relation)
+                self._spellings.setdefault(folded(link.rel), relation)
+            relation = self._spellings.setdefault(relation, relation)
+            self._by_relation.setdefault(relation, []).append(link)
         self.elsewhere: tuple[Link, ...] = tuple(elsewhere)
         """The links that are about something else than this document (``anchor``)."""
 
     def all(self, relation: str) -> list[Link]:
         """The links of a relation: none, one or several."""
-        return list(self._by_relation.get(self._known(relation), ()))
+        key = self._key(relation)
+        return [] if key is None else list(self._by_relation.get(key, ()))
 
-    def _known(self, relation: str) -> str:
-        relation = folded(relation)
-        if relation in self._by_relation:
-            return relation
-        return self._spellings.get(relation, relation)
+    def _key(self, relation: object) -> str | None:
+        """One text for all spellings of a relation; `None` for what is none."""
+        if not isinstance(relation, str):
+            return None
+        spelling = folded(relation)
+        return self._spellings.get(spelling, spelling)
 
     def one(self, relation: str, *, name: str | None = None) -> Link:
         """The link of a relation, or the one with that name.
@@ -272,7 +294,7 @@ class Links(Mapping[str, "Link | list[Link]"]):
         """
         there = self.all(relation)
         found = there if name is None else [link for link in there if link.name == name]
-        if found and len({_target(link) for link in found}) == 1:
+        if found and all(_same_link(link, found[0]) for link in found[1:]):
             return found[0]
         raise self._trouble(relation, name, there, found)
 
@@ -298,7 +320,7 @@ class Links(Mapping[str, "Link | list[Link]"]):
         return there[0] if len(there) == 1 else there
 
     def __contains__(self, relation: object) -> bool:
-        return isinstance(relation, str) and self._known(relation) in self._by_relation
+        return self._key(relation) in self._by_relation
 
     def __iter__(self) -> Iterator[str]:
         return (links[0].rel for links in self._by_relation.values())
@@ -315,6 +337,41 @@ class Links(Mapping[str, "Link | list[Link]"]):
         counts = [f"{shown_name(links[0].rel)}: {len(links)}" for links in there[:_SHOWN]]
         more = [] if len(there) <= _SHOWN else [f"... {len(there) - _SHOWN} more"]
         return f"<Links {{{', '.join(counts + more)}}}>"
+
+
+def _same_url(one: str, other: str) -> bool:
+    # An anchor that is a part of the document is something else than the document.
+    return (canonical(one), one.partition("#")[2]) == (canonical(other), other.partition("#")[2])
+
+
+def _same_link(one: Link, other: Link) -> bool:
+    """Whether two links of a relation lead to the same by the same request."""
+    if one.href == other.href and one.base == other.base:
+        same = True
+    elif one.templated or other.templated:
+        return False
+    else:
+        try:
+            same = canonical(one.url()) == canonical(other.url())
+        except LinkURLError:
+            return False
+    return same and _asked(one) == _asked(other)
+
+
+def _asked(link: Link) -> tuple[Any, ...]:
+    """What a link says of the request that follows it, beside where that goes."""
+    form = link.fields, link.any_field, link.sends, link.submits
+    return link.method, link.templated, link.variables, link.inputs, link.bases, *form
+
+
+def _is_open(start: str, operator: str) -> bool:
+    """Whether what a template begins with leaves it to its variables to say the host.
+
+    :param operator: the first character of the expression that comes next
+    """
+    authority = start.partition("//")[2] if "//" in start else ""
+    begun = "//" in start and not any(mark in authority for mark in "/?#")
+    return (not start or begun) and operator not in {"/", "?", "#"}
 
 
 def shown_name(name: str) -> str:

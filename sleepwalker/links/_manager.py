@@ -7,11 +7,13 @@ import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
+from requests.auth import HTTPBasicAuth
+
 from sleepwalker import auth as _auth
 from sleepwalker.connection import AddressGuard, ConnectionManager, DirectHook, _forks, _urls
 from sleepwalker.connection._guard import checked_guard
 from sleepwalker.connection._pools import PoolKey
-from sleepwalker.exceptions import ConfigurationError
+from sleepwalker.exceptions import ConfigurationError, URLError
 
 from ._crossing import Crossing
 from ._exchange import Settings
@@ -24,6 +26,9 @@ from .formats import DEFAULT_FORMATS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sleepwalker.resilience.policy import Policy
+
+    from ._exchange import TimeoutLike
     from ._link import Link
     from ._resource import Resource
     from ._traversal import Known, Order, Progress, Traversal
@@ -114,24 +119,49 @@ class ServiceManager:
         if prefix and not prefix.startswith("/"):
             prefix = f"/{prefix}"
         prefix = prefix.rstrip("/")
+        redaction = self.connections._telemetry.redaction
         if auth is None and _urls.is_url_like(host):
-            auth = self.crossing.registered(_urls.parse_base(host).origin)
-        key = (PoolKey(host, auth).canonical, prefix)
+            base = _urls.parse_base(host, redaction=redaction)
+            auth = self.crossing.registered(base.origin)
+        key = (PoolKey(host, _long_for(auth), redaction).canonical, prefix)
         with self._lock:
             known = self._services.get(key)
             if known is None:
                 known = self._services[key] = Service(self, host, auth, prefix)
             return known
 
-    def get(self, url: str, auth: Any = None, **options: Any) -> Resource:
+    def get(
+        self,
+        url: str,
+        auth: Any = None,
+        *,
+        params: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        formats: Iterable[LinkFormat] | None = None,
+        timeout: TimeoutLike = None,
+        deadline: float | None = None,
+        policy: Policy | None = None,
+        name: str | None = None,
+    ) -> Resource:
         """Get the resource at an absolute URL.
 
         :param auth: as in `service`
-        :param options: as in `Service.get`
         :raises URLError: when it is no absolute http or https URL
+        :raises SleepwalkerException: as `Service.get`; the other arguments are as there
         """
-        origin = self.crossing.origin(url)
-        return self.service(str(origin), auth).get(url, **options)
+        if not isinstance(url, str):
+            msg = f"url must be an absolute http or https URL, not {type(url).__name__}"
+            raise URLError(msg)
+        return self.service(str(self.crossing.origin(url)), auth).get(
+            url,
+            params=params,
+            headers=headers,
+            formats=formats,
+            timeout=timeout,
+            deadline=deadline,
+            policy=policy,
+            name=name,
+        )
 
     def traverse(
         self,
@@ -224,7 +254,7 @@ class ServiceManager:
 
     def same(self, one: Any, other: Any) -> bool:
         """Whether two auths are the same."""
-        return _auth.identity(one) == _auth.identity(other)
+        return _auth.identity(_long_for(one)) == _auth.identity(_long_for(other))
 
     def close(self) -> None:
         """Close the connections, if they are its own."""
@@ -237,11 +267,22 @@ class ServiceManager:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __reduce__(self) -> str:
+        msg = "a ServiceManager has connections: share it, or make another; it can't be copied"
+        raise TypeError(msg)
+
     def __repr__(self) -> str:
         return f"<ServiceManager services={len(self._services)} {self.connections!r}>"
 
     def _renew_in_child(self) -> None:
         self._lock = threading.RLock()
+
+
+def _long_for(auth: Any) -> Any:
+    """What an auth that may be a pair stands for; a pair of something else is only the hooks'."""
+    if isinstance(auth, tuple) and len(auth) == 2:
+        return HTTPBasicAuth(*auth)
+    return auth
 
 
 def _whole(setting: str, value: Any) -> int:

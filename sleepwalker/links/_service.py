@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sleepwalker import auth as _auth
-from sleepwalker.connection import Connection, _urls
+from sleepwalker.connection import Connection, _headers, _urls
 from sleepwalker.exceptions import ConfigurationError
 
 from ._exchange import NO_CONTENT, Content, Settings, exchange, json_content
-from ._resource import Resource, Trail
+from ._resource import Resource, Trail, lasting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from sleepwalker.resilience.policy import Policy
+
+    from ._exchange import TimeoutLike
     from ._format import LinkFormat
     from ._manager import ServiceManager
 
@@ -49,9 +52,9 @@ class Service:
         params: Any = None,
         headers: Mapping[str, Any] | None = None,
         formats: Iterable[LinkFormat] | None = None,
-        timeout: Any = None,
+        timeout: TimeoutLike = None,
         deadline: float | None = None,
-        policy: Any = None,
+        policy: Policy | None = None,
         name: str | None = None,
     ) -> Resource:
         """Get a resource.
@@ -77,14 +80,19 @@ class Service:
         params: Any = None,
         headers: Mapping[str, Any] | None = None,
         formats: Iterable[LinkFormat] | None = None,
-        timeout: Any = None,
+        timeout: TimeoutLike = None,
         deadline: float | None = None,
-        policy: Any = None,
+        policy: Policy | None = None,
         idempotency_key: str | bool | None = None,
         idempotent: bool | None = None,
         name: str | None = None,
     ) -> Resource:
         """Send a request; what came of it is a resource.
+
+        ::
+
+            book = library.request("POST", "/books", json={"title": "Solaris"})
+            book.url  # where the new book is, by the `Location` of a 201
 
         :param json: what is sent, as JSON; `None`: no body
         :raises SleepwalkerException: as `Connection.request`; the other arguments are as in `get`
@@ -113,18 +121,25 @@ class Service:
         formats: Iterable[LinkFormat] | None = None,
     ) -> Resource:
         chosen = self.services.checked_formats(formats)
-        conn = self.conn
+        url, given, conn = self.url(uri), _headers.checked(headers), self.conn
+        base = None
+        if _urls.is_url_like(self.host) and not isinstance(conn, Connection):
+            # One that isn't ours doesn't say where it finds something, nor refuse to go elsewhere.
+            base = _urls.parse_base(self.host)
+            base.url(url)
         answer = exchange(
             conn,
             method,
-            self.url(uri),
+            url,
             params=params,
             content=content,
-            headers=headers,
+            headers=given,
             settings=settings,
             guarded=self.services.guard is not None,
         )
-        return Resource(self, answer, Trail(headers=dict(headers or {}), formats=chosen))
+        if base is not None:
+            answer = answer._replace(url=base.url(answer.url))
+        return Resource(self, answer, Trail(headers=lasting(given), formats=chosen))
 
     def url(self, uri: str) -> str:
         """The URI as the connection takes it: behind the prefix, unless it is absolute."""
@@ -144,7 +159,12 @@ class Service:
         conn = self.conn
         return conn._base.origin if isinstance(conn, Connection) else None
 
+    def __reduce__(self) -> str:
+        msg = (
+            "a Service has connections: what comes of it stays here; it can't be copied or pickled"
+        )
+        raise TypeError(msg)
+
     def __repr__(self) -> str:
         shown = self.services.shown(self.host)
-        prefix = f"{self.prefix}" if self.prefix else ""
-        return f"<Service {shown}{prefix} auth={_auth.label(self.auth)}>"
+        return f"<Service {shown}{self.prefix} auth={_auth.label(self.auth)}>"

@@ -46,12 +46,15 @@ def canonical(url: str) -> str:
     """The URL without its fragment, normalised as RFC 3986 says (section 6.2.2 and 6.2.3).
 
     Case of scheme and host, default port, dot segments, empty path, and percent-encodings: their
-    case, what needs none, and what does.
+    case, what needs none, and what does. What is no absolute URL only loses its fragment.
     """
     plain = _PLAIN.fullmatch(url)
     start = None if plain is None else _start(plain[1])
     if plain is None or start is None:
-        without = urldefrag(url).url
+        try:
+            without = urldefrag(url).url
+        except ValueError:
+            return url.partition("#")[0]
         return _normalised(without) or without
     rest = plain[2]
     return f"{start}{rest}" if rest.startswith("/") else f"{start}/{rest}"
@@ -69,10 +72,12 @@ def _normalised(url: str) -> str | None:
         parts = parse_url(_ENCODED.sub(_decoded, url))
     except LocationParseError:
         return None
-    scheme = (parts.scheme or "").lower()
+    if not parts.scheme or not parts.host:
+        return None
+    scheme = parts.scheme.lower()
     port = None if parts.port == DEFAULT_PORTS.get(scheme) else parts.port
     return parts._replace(
-        scheme=scheme, host=(parts.host or "").lower(), port=port, path=parts.path or "/"
+        scheme=scheme, host=parts.host.lower(), port=port, path=parts.path or "/"
     ).url
 
 
