@@ -109,9 +109,7 @@ def _parts(link: Link, fields: Mapping[str, Any]) -> list[tuple[str, Any]]:
         elif item is not None:
             text = _text(link, name, item)
             several = text if isinstance(text, list) else [text]
-            parts += [
-                (name, (None, each if isinstance(each, bytes) else str(each))) for each in several
-            ]
+            parts += [(name, (None, each)) for each in several]
     return parts
 
 
@@ -120,9 +118,7 @@ def _text(link: Link, name: str, value: Any) -> Any:
 
     What else JSON has words for is sent in these: `true`, a date in ISO 8601.
     """
-    if value is None or (
-        isinstance(value, str | bytes | int | float) and not isinstance(value, bool)
-    ):
+    if value is None or isinstance(value, str | bytes):
         return value
     if isinstance(value, list | tuple | set | frozenset):
         return [_text(link, name, item) for item in value]
@@ -133,7 +129,7 @@ def _text(link: Link, name: str, value: Any) -> Any:
     if isinstance(plain, bool):
         return "true" if plain else "false"
     if isinstance(plain, str | int | float):
-        return plain
+        return str(plain)
     raise FormError(f"the field {name} of {_named(link)} can't be a {type(value).__name__}")
 
 
