@@ -14,9 +14,14 @@ from urllib.parse import urlsplit
 
 import requests
 
-from sleepwalker.connection import Connection, _headers, _json
+from sleepwalker.connection import _headers, _json
 from sleepwalker.connection._call import Options
-from sleepwalker.connection._connection import _checked_idempotent, _checked_name, _checked_policy
+from sleepwalker.connection._connection import (
+    _checked_idempotent,
+    _checked_name,
+    _checked_policy,
+    is_ours,
+)
 from sleepwalker.connection._timeouts import Timeout
 from sleepwalker.exceptions import ConfigurationError, UnguardedError
 from sleepwalker.resilience.deadline import seconds_of
@@ -104,7 +109,7 @@ def exchange(
     :param guarded: whether the connection must have an address guard
     :raises SleepwalkerException: as `Connection.request`
     """
-    if not isinstance(conn, Connection):
+    if not is_ours(conn):
         return _through_others(
             conn,
             method,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sleepwalker import auth as _auth
-from sleepwalker.connection import Connection, _headers, _urls
+from sleepwalker.connection import _headers, _urls
+from sleepwalker.connection._connection import is_ours
 from sleepwalker.exceptions import ConfigurationError
 
 from ._exchange import NO_CONTENT, Content, Settings, exchange, json_content
@@ -123,7 +124,7 @@ class Service:
         chosen = self.services.checked_formats(formats)
         url, given, conn = self.url(uri), _headers.checked(headers), self.conn
         base = None
-        if _urls.is_url_like(self.host) and not isinstance(conn, Connection):
+        if _urls.is_url_like(self.host) and not is_ours(conn):
             # One that isn't ours doesn't say where it finds something, nor refuse to go elsewhere.
             base = _urls.parse_base(self.host)
             base.url(url)
@@ -157,7 +158,7 @@ class Service:
         if _urls.is_url_like(self.host):
             return _urls.parse_base(self.host).origin
         conn = self.conn
-        return conn._base.origin if isinstance(conn, Connection) else None
+        return conn._base.origin if is_ours(conn) else None
 
     def __reduce__(self) -> str:
         msg = (

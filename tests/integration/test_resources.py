@@ -12,6 +12,7 @@ import pickle
 import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
+from unittest import mock
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -520,6 +521,15 @@ def test_a_connection_of_another_kind_is_asked_for_nothing_of_another_origin() -
                 service.get(uri)
 
     assert conn.seen == []
+
+
+def test_a_mock_is_a_connection_of_another_kind() -> None:
+    conn = mock.Mock(spec=Connection)
+    conn.json_request.return_value = {"id": 7}
+    with unheard(Named(books=conn)) as manager:
+        assert ServiceManager(manager).service("books", ANONYMOUS).get("/7").data == {"id": 7}
+
+    conn.json_request.assert_called_once_with("GET", "/7", None, None, None)
 
 
 def test_a_connection_of_another_kind_sends_no_other_forms() -> None:
