@@ -1,7 +1,8 @@
 """What scripts written against sleepwalker 2.0's connection module rely on, with `auth` explicit.
 
-Its own tests and docstrings are read here as a specification: each test says in our words what one
-of them promises, against servers of ours. Left out is what 2.0 tested of its privates.
+And what its services did, which ours do without service definitions. Its own tests and
+docstrings are read here as a specification: each test says in our words what one of them promises,
+against servers of ours. Left out is what 2.0 tested of its privates.
 """
 
 from __future__ import annotations
@@ -10,12 +11,27 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest import mock
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 import sleepwalker
-from sleepwalker import ANONYMOUS, ClientHTTPError, DirectHook, HTTPError, ServerHTTPError
+from sleepwalker import (
+    ANONYMOUS,
+    BearerAuth,
+    ClientHTTPError,
+    DirectHook,
+    HTTPError,
+    HTTPNotFound,
+    HTTPUnauthorized,
+    LinkCredentialsError,
+    LinkError,
+    RelationError,
+    ServerHTTPError,
+    ServiceManager,
+    TemplateError,
+)
 from sleepwalker.connection import (
     Connection,
     ConnectionHook,
@@ -24,12 +40,20 @@ from sleepwalker.connection import (
 )
 from sleepwalker.connection import ConnectionError as ErrorOfItsModule
 from sleepwalker.connection import HTTPError as HTTPErrorOfItsModule
-from tests.servers import refused_port, respond
+from sleepwalker.links import Each, Pointers, Service, Template
+from tests.servers import RequireBearer, refused_port, respond
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from tests.servers import CertificateAuthority, MakeServer, NetrcFile, ScriptedServer
+    from tests.servers import (
+        Action,
+        CertificateAuthority,
+        MakeServer,
+        NetrcFile,
+        Request,
+        ScriptedServer,
+    )
 
 
 # --- connections -------------------------------------------------------------------------
@@ -366,6 +390,200 @@ def test_a_mock_is_a_connection_wherever_one_is_asked_for(make: Any) -> None:
     with ConnectionManager() as closing:
         closing.add("host", None, make())
         closing.find("host", None)
+
+
+# --- services ----------------------------------------------------------------------------
+
+
+PREFIX = "/api/bookstore/1.0"
+BOOKSTORE = Pointers(
+    {
+        "author": Each("/author_ids", Template(f"{PREFIX}/authors/{{id}}", id="")),
+        "full": Each("", Template(f"{PREFIX}/books/{{id}}", id="/id")),
+        "books": Template(f"{PREFIX}/books?author={{id}}", id="/id"),
+        "purchase": Template(f"{PREFIX}/books/{{id}}/purchase", id="/id"),
+        "search": Template(f"{PREFIX}/books{{?author}}"),
+        "stock": Template(
+            "{+host}/api/{instance}/stock/1.0/books/{id}",
+            host="/stock_host",
+            instance="/stock_instance",
+            id="/id",
+        ),
+    },
+    hosts=["*"],
+)
+"""What a service definition of 2.0 said of the relations of its bookstore, one of which leads to
+another service, on whichever host."""
+
+
+def sent(request: Request) -> dict[str, Any]:
+    """Give the object in a request's body."""
+    value: Any = request.json()
+    return dict(value)
+
+
+class Bookstore:
+    """A service with collections, such as 2.0 is tested with."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, dict[int, dict[str, Any]]] = {"books": {}, "authors": {}}
+
+    def __call__(self, request: Request) -> Action:
+        path, _, query = request.target.removeprefix(f"{PREFIX}/").partition("?")
+        kind, *rest = path.split("/")
+        there = self.kept[kind]
+        if rest[1:] == ["purchase"]:
+            return respond(json={"final_cost": 10 * sent(request)["num_copies"]})
+        if not rest:
+            if request.method == "POST":
+                number = len(there) + 1
+                there[number] = {"id": number, **sent(request)}
+                return respond(201, json=there[number])
+            author = int(query.partition("author=")[2] or 0)
+            found = there.values()
+            return respond(json=[b for b in found if not author or author in b["author_ids"]])
+        if request.method == "PUT":
+            there[int(rest[0])] = sent(request)
+        if request.method == "DELETE":
+            del there[int(rest[0])]
+            return respond(204)
+        return respond(json=there[int(rest[0])]) if int(rest[0]) in there else respond(404)
+
+
+@pytest.fixture
+def connections() -> Iterator[ConnectionManager]:
+    with ConnectionManager(hooks=[DirectHook(allow_plaintext=True)]) as connections:
+        yield connections
+
+
+@pytest.fixture
+def store(server: ScriptedServer, connections: ConnectionManager) -> Service:
+    server.default = Bookstore()
+    services = ServiceManager(connections, formats=[BOOKSTORE])
+    return services.service(server.url, ANONYMOUS, prefix=PREFIX)
+
+
+def test_a_service_is_known_by_host_auth_and_instance(store: Service) -> None:
+    services, host = store.services, store.host
+    assert services.service(host, ANONYMOUS, prefix=PREFIX) is store
+    other = services.service(host, ANONYMOUS, prefix="/api/west/bookstore/1.0")
+    somebody = services.service(host, BearerAuth("token"), prefix=PREFIX)
+    assert len({id(each) for each in (store, other, somebody)}) == 3
+    assert other.conn is store.conn
+    assert somebody.conn is not store.conn
+
+
+def test_relations_lead_from_collections_to_what_is_in_them_and_on_to_others(
+    store: Service,
+) -> None:
+    harry, fred = (store.get("/authors").post({"name": name}) for name in ("Harry", "Fred"))
+    both = [harry.data["id"], fred.data["id"]]
+    books = store.get("/books")
+    for authors in [both[:1]] * 3 + [both[1:]] * 4 + [both] * 2:
+        books.post({"title": "a book", "author_ids": authors})
+    assert books.data == []
+    books = books.refresh()
+    assert len(books.data) == 9
+    last = books.follow(books.links.all("full")[-1])
+    assert last.data == {"id": 9, "title": "a book", "author_ids": both}
+    assert [last.follow(link).data for link in last.links.all("author")] == [harry.data, fred.data]
+    assert len(harry.follow("books").data) == 5
+    assert len(fred.follow("books").data) == 6
+    assert len(books.follow("search", author=both[0]).data) == 5
+
+
+def test_what_is_pulled_changed_and_pushed_is_there_and_may_be_deleted(store: Service) -> None:
+    store.get("/books").post({"title": "Solaris", "author_ids": []})
+    book = store.get("/books/1")
+    book.data["title"] = "Fiasco"
+    assert book.refresh().data["title"] == "Solaris"
+    assert book.put(book.data).data["title"] == "Fiasco"
+    assert book.refresh().data["title"] == "Fiasco"
+    book.delete()
+    with pytest.raises(HTTPNotFound):
+        book.refresh()
+
+
+def test_what_a_link_is_executed_with_is_sent_and_its_answer_is_a_resource(
+    store: Service, server: ScriptedServer
+) -> None:
+    book = store.get("/books").post({"title": "Solaris", "author_ids": []})
+    bought = book.act("purchase", {"num_copies": 2}, method="POST")
+    assert bought.data == {"final_cost": 20}
+    assert server.count(method="POST", target=f"{PREFIX}/books/1/purchase") == 1
+
+
+def test_a_relation_or_variable_that_is_not_there_has_an_error_of_that_name(
+    store: Service,
+) -> None:
+    books = store.get("/books")
+    with pytest.raises(RelationError):
+        books.follow("publisher")
+    with pytest.raises(TemplateError):
+        books.follow("search", title="Solaris")
+    assert issubclass(RelationError, LinkError)
+
+
+class Passport:
+    """An auth that knows who we are on many hosts, as 2.0 wanted them."""
+
+    def __init__(self, tokens: dict[str, str]) -> None:
+        self.tokens = tokens
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        token = self.tokens[urlsplit(request.url or "").netloc]
+        request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+
+def test_a_relation_leads_to_another_host_and_instance_as_who_we_are_there(
+    connections: ConnectionManager, make_server: MakeServer
+) -> None:
+    stock = make_server(RequireBearer("of-stock", then=lambda seen: respond(json=seen.target)))
+    books = {
+        f"{PREFIX}/books/{number}": respond(
+            json={"id": number, "stock_host": stock.localhost_url, "stock_instance": instance}
+        )
+        for number, instance in enumerate(("east", "west"), start=1)
+    }
+    shop = make_server(RequireBearer("of-shop", then=lambda seen: books[seen.target]))
+    there, here = (url.partition("//")[2] for url in (stock.localhost_url, shop.url))
+    first = Passport({here: "of-shop", there: "of-stock"})
+    second = Passport({here: "of-shop", there: "unknown"})
+
+    services = ServiceManager(connections, credentials=lambda _: first, formats=[BOOKSTORE])
+    mine = services.service(shop.url, prefix=PREFIX)
+    assert mine.auth is first
+    reached = [mine.get(f"/books/{number}").follow("stock") for number in (1, 2)]
+    assert [each.data for each in reached] == [
+        "/api/east/stock/1.0/books/1",
+        "/api/west/stock/1.0/books/2",
+    ]
+    assert reached[0].service is reached[1].service
+    assert (reached[0].service.host, reached[0].service.auth) == (stock.localhost_url, first)
+    assert {tuple(key) for key in connections.conns} == {
+        (shop.url, first),
+        (stock.localhost_url, first),
+    }
+
+    services = ServiceManager(connections, credentials=lambda _: second, formats=[BOOKSTORE])
+    yours = services.service(shop.url, prefix=PREFIX).get("/books/1")
+    with pytest.raises(HTTPUnauthorized):
+        yours.follow("stock")
+    assert len(connections.conns) == 4
+
+
+def test_the_auth_of_one_host_is_no_longer_taken_along_to_another(
+    connections: ConnectionManager, make_server: MakeServer
+) -> None:
+    stock = make_server()
+    book = {"id": 1, "stock_host": stock.localhost_url, "stock_instance": "east"}
+    shop = make_server(RequireBearer("of-shop", then=respond(json=book)))
+    services = ServiceManager(connections, formats=[BOOKSTORE])
+    mine = services.service(shop.url, BearerAuth("of-shop"), prefix=PREFIX)
+    with pytest.raises(LinkCredentialsError):
+        mine.get("/books/1").follow("stock")
+    assert stock.connections == []
 
 
 # --- errors ------------------------------------------------------------------------------
