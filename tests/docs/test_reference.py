@@ -56,6 +56,7 @@ OURS = {
     "FaultAdapter": {"close", "drop_stale", "send", "without_context"},
     "HTTPError": {"error_type"},
     "HookOutcome": {"portable"},
+    "Link": {"own_url"},
     "Redaction": {
         "cause",
         "headers",
