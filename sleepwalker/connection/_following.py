@@ -48,6 +48,7 @@ class Following:
     """The following of one link.
 
     :param decide: says where it leads, within the span: if it refuses, that is told as well
+    :param deprecated: whether the document says that the link is going to go
     :raises URLError: when the source is no URL
     :raises ConfigurationError: for a relation or source that is none
     """
@@ -60,6 +61,7 @@ class Following:
         decide: Callable[[], Destination],
         *,
         source: object,
+        deprecated: bool = False,
     ) -> None:
         if not isinstance(relation, str) or not relation:
             msg = "relation must be a text that says what the link leads to, such as 'author'"
@@ -68,7 +70,7 @@ class Following:
         # Cut when it is redacted: a document may have said what it likes.
         self._relation = telemetry.redaction.text(relation)[:LONGEST_RELATION]
         self._source = _end_of(source, telemetry.redaction)
-        self._decide = decide
+        self._decide, self._deprecated = decide, deprecated
         self._document = span_of(source)
         self._clock = manager._clock
 
@@ -116,6 +118,7 @@ class Following:
                         outcome,
                         self._clock.monotonic() - started,
                         error_type,
+                        self._deprecated,
                     )
                 )
             finally:

@@ -331,10 +331,17 @@ class ConnectionManager:
         return self._follow(relation, lambda: there, source)
 
     def _follow(
-        self, relation: str, decide: Callable[[], Destination], source: object
+        self,
+        relation: str,
+        decide: Callable[[], Destination],
+        source: object,
+        *,
+        deprecated: bool = False,
     ) -> AbstractContextManager[Any]:
         """As `following`, where it leads being decided within it."""
-        return Following(self, self._telemetry, relation, decide, source=source).run()
+        return Following(
+            self, self._telemetry, relation, decide, source=source, deprecated=deprecated
+        ).run()
 
     def _hit(self, entry: Entry, *, told: bool = False) -> Any:
         """A find that found.

@@ -164,8 +164,8 @@ class Crossing:
             }
         )
 
-    def auth(self, origin: Origin, *, anonymous: bool, sends: bool) -> Any:
-        """Who we are to an origin that a link leads to.
+    def auth(self, origin: Origin, *, anonymous: bool, sends: bool) -> tuple[Any, bool]:
+        """Who we are to an origin that a link leads to, and whether the caller vouched for it.
 
         :param anonymous: whether the document with the link was asked for anonymously
         :param sends: whether something is sent there, such as a form
@@ -173,7 +173,7 @@ class Crossing:
         """
         found = self.registered(origin)
         if found is not None:
-            return found
+            return found, True
         if self._netrc:
             found = _auth.from_netrc(origin.host.strip("[]"), use_default=False)
         if found is None and anonymous:
@@ -192,7 +192,7 @@ class Crossing:
                 "if none are needed, or auth= is given"
             )
             raise LinkCredentialsError(msg)
-        return found
+        return found, False
 
     def registered(self, origin: Origin) -> Any:
         """The auth that the caller registered for an origin, or `None`.

@@ -84,7 +84,8 @@ class Link:
     :ivar any_field: whether its form takes fields that it doesn't name
     :ivar sends: the media type that its form is sent as; `None`: it has no form
     :ivar submits: the HTTP method that its form is sent with, where that isn't `method`
-    :ivar deprecation: where its end is announced; `None`: it isn't deprecated
+    :ivar deprecation: where its end is announced; `None`: it isn't deprecated. Following it is
+        told as a warning, ``link.deprecated``.
     :ivar attributes: whatever else the format says of it
     :ivar data: the target's representation, where the document holds it already
     """

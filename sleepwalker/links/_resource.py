@@ -67,6 +67,8 @@ class Trail(NamedTuple):
     hops: int = 0
     services: Mapping[Origin, Service] = NO_SERVICES
     """Those of other origins on the way."""
+    unvouched: frozenset[Origin] = frozenset()
+    """Origins on the way that nobody vouched for: by a netrc entry, or anonymous as we were."""
 
 
 class Step(NamedTuple):
@@ -660,13 +662,18 @@ def stepped(
     here = service.origin()
 
     def step(
-        url: str, origin: Origin | None, there: Service, way: Mapping[Origin, Service]
+        url: str,
+        origin: Origin | None,
+        there: Service,
+        way: Mapping[Origin, Service],
+        unvouched: frozenset[Origin] = trail.unvouched,
     ) -> Step:
         passed = going_on = crossing.headers(trail.headers, same_origin=origin == here)
         if headers:
             passed.update(_headers.checked(headers))
             going_on = lasting(passed)
-        return Step(url, there, passed, Trail(going_on, trail.formats, hops, way), origin)
+        gone = Trail(going_on, trail.formats, hops, way, unvouched)
+        return Step(url, there, passed, gone, origin)
 
     if here is None and auth is None and _is_relative(url := link.url(**variables)):
         # Only the connection knows where it is: there.
@@ -674,32 +681,35 @@ def stepped(
     known_source = source if _urls.is_url_like(source) else UNKNOWN
     target = crossing.target(link, known_source, variables, service=here)
     own = target.origin == here
-    there = _at(target.origin, service, trail, auth, own=own, sends=sends)
-    way = trail.services
+    there, vouched = _at(target.origin, service, trail, auth, own=own, sends=sends)
+    way, unvouched = trail.services, trail.unvouched
     if not own and here is not None:
         way = {**way, here: service}
-    return step(target.url, target.origin, there, way)
+    if not vouched:
+        unvouched |= {target.origin}
+    return step(target.url, target.origin, there, way, unvouched)
 
 
 def _at(
     origin: Origin, service: Service, trail: Trail, auth: Any, *, own: bool, sends: bool
-) -> Service:
-    """The service at an origin that a link leads to.
+) -> tuple[Service, bool]:
+    """The service at an origin that a link leads to, and whether somebody vouched for it.
 
     :param own: whether it is that of the service which gave the document
     """
     services = service.services
+    vouched = origin not in trail.unvouched
     if auth is not None:
         there = services.service(str(origin), auth)
-        return service if own and services.same(there.auth, service.auth) else there
+        return (service if own and services.same(there.auth, service.auth) else there), True
     if own:
-        return service
+        return service, vouched
     known = trail.services.get(origin)
-    if known is not None:
-        return known
+    if known is not None and (vouched or not sends):
+        return known, vouched
     anonymous = service.auth is _auth.ANONYMOUS
-    who = services.crossing.auth(origin, anonymous=anonymous, sends=sends)
-    return services.service(str(origin), who)
+    who, vouched = services.crossing.auth(origin, anonymous=anonymous, sends=sends)
+    return services.service(str(origin), who), vouched
 
 
 def _is_relative(url: str) -> bool:
@@ -739,7 +749,10 @@ def followed(
         steps.append(step)
         return Destination(step.origin or found.host, step.service.host, step.service.auth)
 
-    with services.connections._follow(link.rel, decide, found) as conn:
+    following = services.connections._follow(
+        link.rel, decide, found, deprecated=link.deprecation is not None
+    )
+    with following as conn:
         (step,) = steps
         answer = exchange(
             conn,

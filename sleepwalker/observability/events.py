@@ -213,6 +213,8 @@ class LinkFollowed(NamedTuple):
     duration: float
     """Seconds, finding the connection and what was done with it included."""
     error_type: str
+    deprecated: bool = False
+    """Whether the document says that the link is going to go."""
 
 
 class PlaintextAuth(NamedTuple):

@@ -247,6 +247,8 @@ class Logs:
         self._log("info", names.EVENT_RESET, None, **event._asdict())
 
     def _link_followed(self, event: events.LinkFollowed) -> None:
+        if event.deprecated:
+            self._log("warning", names.EVENT_LINK_DEPRECATED, event.pool, relation=event.relation)
         if event.cross_host:
             failed = event.outcome != "success"
             self._log(

@@ -197,6 +197,7 @@ EVENT_CONNECT_FAILED = "connection.failed"
 EVENT_HOOK_FAILED = "hook.attempt.failed"
 EVENT_EVICTED = "pool.evicted"
 EVENT_LINK_CROSS_HOST = "link.cross_host"
+EVENT_LINK_DEPRECATED = "link.deprecated"
 EVENT_RESET = "manager.reset"
 EVENT_CLOSE_FAILED = "pool.close_failed"
 

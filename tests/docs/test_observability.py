@@ -69,7 +69,8 @@ SAMPLES: dict[Any, list[Any]] = {
     events.LinkFollowed: [
         events.LinkFollowed(POOL, "author", True, outcome, 0.1, kind)  # noqa: FBT003 - a tuple
         for outcome, kind in [("success", "none"), ("error", "status")]
-    ],
+    ]
+    + [events.LinkFollowed(POOL, "author", False, "success", 0.1, "none", True)],  # noqa: FBT003 - as above
     events.PlaintextAuth: [events.PlaintextAuth(POOL)],
     events.EventLoopBlocked: [events.EventLoopBlocked(POOL)],
 }

@@ -19,6 +19,7 @@ from sleepwalker import (
     ReadTimeout,
     URLError,
 )
+from sleepwalker.links import ServiceManager
 from sleepwalker.observability import names
 from sleepwalker.observability.events import LinkFollowed
 from tests.servers import CertificateAuthority, ScriptedServer, respond
@@ -219,3 +220,29 @@ def test_without_spans_a_response_knows_none(tls_server: ScriptedServer, watched
     conn: Connection = watched.connection(tls_server.url, tracer_provider=False)
 
     assert "sleepwalker_span" not in vars(conn.request("GET", "/"))
+
+
+def test_that_a_link_is_deprecated_is_told_whenever_it_is_followed(
+    manager: ConnectionManager, watched: Watched, tls_server: ScriptedServer
+) -> None:
+    tls_server.script(
+        respond(
+            json={
+                "_links": {
+                    "old": {"href": "/old", "deprecation": "https://docs.example/?key=s3cret99"},
+                    "new": {"href": "/new"},
+                }
+            },
+            headers={"Content-Type": "application/hal+json"},
+        ),
+        respond(json={}),
+        respond(json={}),
+    )
+    with ServiceManager(manager) as services:
+        document = services.get(f"{tls_server.url}/", ANONYMOUS)
+        document.follow("new")
+        document.follow("old")
+
+    (line,) = [line for line in watched.lines if line["event"] == names.EVENT_LINK_DEPRECATED]
+    assert (line["level"], line["relation"]) == ("warning", "old")
+    assert "s3cret99" not in str(watched.lines)

@@ -703,12 +703,12 @@ Redirected https://books none GET 307 https://reviews True
 AttemptFinished https://reviews none GET 2 0.0 200 none 127.0.0.1 <reviews> 1.1 in 12
 RequestFinished https://books none GET None success 0.0 2 0.0 200 none False None
 LookedUp https://books none hit 1
-LinkFollowed https://books none cover False success 0.0 none
+LinkFollowed https://books none cover False success 0.0 none False
 RequestStarted https://authors none GET
 AttemptFinished https://authors none GET 1 0.0625 200 none 127.0.0.1 <authors> 1.1 in 15
 RequestFinished https://authors none GET None success 0.0625 1 0.0 200 none False None
 LookedUp https://authors none hit 1
-LinkFollowed https://authors none author True success 0.0625 none
+LinkFollowed https://authors none author True success 0.0625 none False
 HookCalled https://reviews none Declines 1 declined 0.0 none
 HookCalled https://reviews none Vault 1 connected 0.125 none
 ConnectionEstablished https://reviews none Vault 0.125
@@ -721,7 +721,7 @@ RetryScheduled https://reviews none GET 1 status 0.03125 503 status
 AttemptFinished https://reviews none GET 2 0.0 503 none 127.0.0.1 <reviews> 1.1 in 22
 BreakerChanged https://reviews none https://reviews open 5.0
 RequestFinished https://reviews none GET None error 0.03125 2 0.03125 503 status False circuit open
-LinkFollowed https://reviews none reviews True error 0.15625 status
+LinkFollowed https://reviews none reviews True error 0.15625 status False
 RequestStarted https://reviews none POST
 RequestFinished https://reviews none POST None refused 0.0 0 0.0 None circuit_open False None
 LookedUp https://reviews none hit 1

@@ -475,6 +475,35 @@ def test_a_form_crosses_to_nowhere_else(auth: Any, origins: Origins, netrc_file:
     assert origins.b.requests == []
 
 
+@pytest.mark.parametrize("auth", [ANONYMOUS, ("ann", "pw-a")])
+def test_to_have_been_there_is_not_to_be_vouched_for(
+    auth: Any, origins: Origins, netrc_file: NetrcFile
+) -> None:
+    if auth is not ANONYMOUS:
+        netrc_file({"localhost": ("bob", "pw-b")})
+    origins.b.answers(linking(back=f"{origins.a.url}/3"))
+    with ServiceManager() as services:
+        first = started(services, origins, auth)
+        origins.a.answers(form(f"{origins.b.url}/orders"))
+        back = first.follow("next").follow("back")
+        with pytest.raises(LinkCredentialsError, match="take there what is sent"):
+            back.act("order", {"title": "Solaris"})
+
+    assert [r.method for r in origins.b.requests] == ["GET"]
+
+
+def test_a_form_goes_back_to_a_service_that_the_caller_began_with(origins: Origins) -> None:
+    origins.b.answers(form(f"{origins.a.url}/orders"))
+    with ServiceManager(credentials={origins.b.url: ("bob", "pw-b")}) as services:
+        started(services, origins).follow("next").act("order", {"title": "Solaris"})
+
+    assert [(r.method, r.target) for r in origins.a.requests] == [
+        ("GET", "/1"),
+        ("POST", "/orders"),
+    ]
+    assert origins.a.users == ["ann:pw-a"] * 2
+
+
 def test_a_form_crosses_to_where_the_caller_says_who_we_are(origins: Origins) -> None:
     with ServiceManager() as services:
         ordering(services, origins, ANONYMOUS).act("order", {"title": "x"}, auth=ANONYMOUS)

@@ -168,7 +168,17 @@ def test_every_name_of_a_line_is_listed() -> None:
         for state in names.BREAKER_STATES
     ]
 
-    said = {line["event"] for line in logged(*ONE_OF_EACH, *outcomes, *breakers)}
+    deprecated = events.LinkFollowed(
+        POOL,
+        "author",
+        cross_host=False,
+        outcome="success",
+        duration=0.1,
+        error_type="none",
+        deprecated=True,
+    )
+
+    said = {line["event"] for line in logged(*ONE_OF_EACH, *outcomes, *breakers, deprecated)}
 
     assert said == names.LOG_EVENTS
 
