@@ -33,13 +33,22 @@ def joined(base: str, reference: str) -> str:
 
     :raises ValueError: when it can't be understood
     """
+    url = absolute(base, reference)
+    return urldefrag(url).url if "#" in url else url
+
+
+def absolute(base: str, reference: str) -> str:
+    """The absolute URL of a reference, with its fragment.
+
+    :raises ValueError: when it can't be understood
+    """
     if reference.startswith("/"):
         start = _START.match(base)
         if start is not None and _PLAIN_PATH.fullmatch(reference) is not None:
             return f"{start.group()}{reference}"
     elif _PLAIN.fullmatch(reference) is not None:
         return reference
-    return urldefrag(urljoin(base, reference)).url
+    return urljoin(base, reference)
 
 
 def canonical(url: str) -> str:

@@ -55,9 +55,11 @@ class HAL(LinkFormat):
                 link = _link(rel, each, document.base, curies)
                 if link is None:
                     continue
-                key = rel, None if link.templated else resolved(document.base, link.href)
-                left.pop(key, None)
-                data = held.get(key)
+                data = None
+                if held:
+                    key = rel, None if link.templated else resolved(document.base, link.href)
+                    left.pop(key, None)
+                    data = held.get(key)
                 yield link if data is None else replace(link, data=data)
         for (rel, url), data in left.items():
             yield Link(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
 
 from sleepwalker.links._link import CONTROL
+from sleepwalker.links._urls import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,6 @@ def resolved(base: str, href: str | None) -> str | None:
     if href is None or CONTROL.search(href):
         return None
     try:
-        return urljoin(base, href.strip(" "))
+        return absolute(base, href.strip(" "))
     except ValueError:
         return None
