@@ -182,10 +182,13 @@ def origin_of(url: str, redaction: Redaction = REDACTION) -> Origin:
     :raises URLError: when it is none, or has userinfo in it
     """
     start = _START.match(url)
-    if start is not None and not _CONTROL.search(url):
-        with suppress(URLError):
-            return _origin_at(start.group())
-    return parse_origin(url, redaction)[0]
+    if start is None or _CONTROL.search(url):
+        return parse_origin(url, redaction)[0]
+    try:
+        return _origin_at(start.group())
+    except URLError:
+        # The error is about the whole of it.
+        return parse_origin(url, redaction)[0]
 
 
 @lru_cache(maxsize=1024)
@@ -201,10 +204,13 @@ def parse_base(hostname: object, port: object = None, redaction: Redaction = RED
     :param redaction: for what an error shows
     :raises URLError: when it can't be used, saying why
     """
-    if port is None and type(hostname) is str:
-        with suppress(URLError):
-            return _base_of(hostname)
-    return _parse_base(hostname, port, redaction)
+    if port is not None or type(hostname) is not str:
+        return _parse_base(hostname, port, redaction)
+    try:
+        return _base_of(hostname)
+    except URLError:
+        # With the asker's own redaction.
+        return _parse_base(hostname, port, redaction)
 
 
 @lru_cache(maxsize=1024)
