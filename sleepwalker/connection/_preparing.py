@@ -65,9 +65,7 @@ def prepared(
     _check_hooks(rest.get("hooks"))
     made = None
     try:
-        made = session.prepare_request(
-            requests.Request(checked_method, url, headers=headers, auth=_auth.ANONYMOUS, **rest)
-        )
+        made = session.prepared(checked_method, url, headers, **rest)
     except Exception as error:  # noqa: BLE001 - what is not of our making is raised as it is
         redaction = conn._telemetry.redaction
         trouble = _unusable(error, f"{checked_method} {redaction.url(url)}", redaction)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,13 @@ from sleepwalker.connection import _forks
 
 from ._adapter import BY_ADAPTER, Adapter, refuse_unguarded
 from ._between import behind_layers
+from ._environment import may_name_a_proxy
+from ._making import usual
 from ._watch import here
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
 
     from requests.adapters import BaseAdapter
 
@@ -46,6 +49,11 @@ class Jar(RequestsCookieJar):
     def __iter__(self) -> Iterator[Any]:
         with self._lock:
             return iter(list(super().__iter__()))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no cookies in it."""
+        return next(iter(self), None) is None
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
@@ -96,6 +104,30 @@ class Session(requests.Session):
         super().__setstate__(state)
         _forks.enlist(self)
 
+    def prepared(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, Any],
+        *,
+        data: Any = None,
+        **unusual: Any,
+    ) -> requests.PreparedRequest:
+        """A request without auth.
+
+        :param headers: checked; `None` takes a default away
+        :param unusual: what else `requests.Request` takes
+        """
+        if not any(unusual.values()):
+            made = usual(self, method, url, headers, data)
+            if made is not None:
+                return made
+        return self.prepare_request(
+            requests.Request(
+                method, url, headers=headers, auth=_auth.ANONYMOUS, data=data, **unusual
+            )
+        )
+
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         watch = here.watch
         if watch is not None and watch.sends(request):
@@ -122,7 +154,17 @@ class Session(requests.Session):
         # A session's own False or path wins over the environment's bundle; True takes it.
         if verify is None and self.verify is not True:
             verify = self.verify
-        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        if proxies or (self.trust_env and may_name_a_proxy()):
+            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        if self.trust_env and (verify is True or verify is None):
+            of_environment = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+            verify = of_environment or verify
+        return {
+            "proxies": {name: url for name, url in self.proxies.items() if url is not None},
+            "stream": self.stream if stream is None else stream,
+            "verify": self.verify if verify is None else verify,
+            "cert": self.cert if cert is None else cert,
+        }
 
     def _refuse_plaintext(self, request: requests.PreparedRequest) -> None:
         if (request.url or "").startswith("http://") and _auth.is_plain_secret_header(
