@@ -71,6 +71,8 @@ class Adapter(HTTPAdapter):
         self._ssl_context = ssl_context
         self._plain: Adapter | None = None
         self._pools = Pools()
+        self._last: tuple[Any, Any] = None, None
+        """The pool that was asked for last, behind what it was asked for by."""
         super().__init__(pool_maxsize=POOL_SIZE)
         _forks.enlist(self)
         _logs.install()
@@ -126,6 +128,10 @@ class Adapter(HTTPAdapter):
             # From here on what fails before the first byte was never sent, a proxy's unusable URL
             # for instance.
             watch.exchange.reached = True
+        key = None if proxies else (*(request.url or "").split("/", 3)[:3], verify, cert)
+        if key is not None and self._last[0] == key and self._last[1].pool is not None:
+            # What urllib3 would find; and it is open.
+            return self._last[1]
         try:
             pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
         except (requests.RequestException, HTTPError):
@@ -134,12 +140,19 @@ class Adapter(HTTPAdapter):
             if not select_proxy(request.url or "", proxies):
                 raise
             raise InvalidProxyURL(MALFORMED) from error
-        if watch is not None and not isinstance(pool, Pool):
+        if not isinstance(pool, Pool):
             # SOCKS: its sockets don't tell.
-            watch.exchange.reached = False
+            if watch is not None:
+                watch.exchange.reached = False
+        elif key is not None:
+            self._last = key, pool
         return pool
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        if not proxies:
+            path = request.path_url
+            # A server would take what is behind two slashes for a host.
+            return path if not path.startswith("//") else f"/{path.lstrip('/')}"
         try:
             return super().request_url(request, proxies)
         except ValueError as error:
@@ -227,6 +240,7 @@ class Adapter(HTTPAdapter):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._ssl_context, self._plain, self._pools = None, None, Pools()
+        self._last = None, None
         super().__setstate__(state)
         _forks.enlist(self)
         _logs.install()

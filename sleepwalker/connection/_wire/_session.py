@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import os
 import threading
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import requests
-from requests.cookies import RequestsCookieJar
+from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
+from requests.hooks import dispatch_hook
 
 from sleepwalker import auth as _auth
 from sleepwalker.connection import _forks
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from requests.adapters import BaseAdapter
 
     from sleepwalker.connection._guard import AddressGuard
+
+
+_SEND = requests.Session.send
 
 
 class Jar(RequestsCookieJar):
@@ -131,7 +137,10 @@ class Session(requests.Session):
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         watch = here.watch
         if watch is not None and watch.sends(request):
-            return super().send(request, **kwargs)
+            if requests.Session.send is not _SEND:
+                # Somebody watches all sessions.
+                return super().send(request, **kwargs)
+            return self._exchanged(request, **kwargs)
         # Who uses the session past the connection, maybe from within a response hook of a call:
         # that call neither checked this request nor counts it as its own.
         if not self.allow_plaintext:
@@ -141,6 +150,26 @@ class Session(requests.Session):
             return super().send(request, **kwargs)
         finally:
             here.watch = watch
+
+    def _exchanged(
+        self, request: requests.PreparedRequest, *, allow_redirects: bool, **kwargs: Any
+    ) -> requests.Response:
+        """What `send` does for a request of a call, whose redirects are followed elsewhere."""
+        assert not allow_redirects  # noqa: S101 - calls follow them themselves
+        adapter = self.get_adapter(request.url or "")
+        began = time.perf_counter()
+        response = adapter.send(request, **kwargs)
+        response.elapsed = timedelta(seconds=time.perf_counter() - began)
+        hooks: Any = request.hooks
+        if hooks.get("response"):
+            response = dispatch_hook("response", hooks, response, **kwargs)
+        for each in (*response.history, response):
+            if "Set-Cookie" in each.headers:
+                answered = request if each is response else each.request
+                extract_cookies_to_jar(self.cookies, answered, each.raw)
+        if not kwargs["stream"]:
+            _ = response.content
+        return response
 
     def get_adapter(self, url: str) -> BaseAdapter:
         adapter = super().get_adapter(url)
