@@ -24,6 +24,7 @@ from ._pools import Naming, PoolKey
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sleepwalker.observability.events import Pool
     from sleepwalker.observability.redaction import Redaction
     from sleepwalker.observability.telemetry import Telemetry
 
@@ -80,7 +81,8 @@ class Following:
         telemetry, tracing = self._telemetry, self._telemetry.tracing
         cross_host = False
         started = self._clock.monotonic()
-        naming: Naming | None = None
+        # As long as nobody knows where it leads, it is the source's.
+        host, auth, conn = str(self._source), None, None
         told: dict[str, Any] = {}
         span = token = None
         outcome, error_type = "cancelled", "other"
@@ -93,11 +95,10 @@ class Following:
             token = tracing.enter(span)
             target = self._decide()
             cross_host = self._source != target.origin
-            naming = Naming(telemetry, PoolKey(target.host, target.auth, telemetry.redaction))
+            host, auth = target.host, target.auth
             told[names.ATTR_TARGET_HOST] = str(target.origin)
             told[names.ATTR_CROSS_HOST] = cross_host
-            conn = self._manager.find(target.host, target.auth)
-            naming.settle(conn)
+            conn = self._manager.find(host, auth)
             yield conn
             outcome, error_type = "success", "none"
         except Exception as error:
@@ -106,13 +107,9 @@ class Following:
         finally:
             # One after the other, though an interrupt comes in an instrument.
             try:
-                if naming is None:
-                    # As long as nobody knows where it leads, it is the source's.
-                    source = PoolKey(str(self._source), None, telemetry.redaction)
-                    naming = Naming(telemetry, source)
                 telemetry.record(
                     events.LinkFollowed(
-                        naming.pool,
+                        self._pool(host, auth, conn),
                         self._relation,
                         cross_host,
                         outcome,
@@ -126,6 +123,14 @@ class Following:
                 if span is not None:
                     failed = None if outcome == "success" else error_type
                     tracing.end(span, {**told, names.ATTR_OUTCOME: outcome}, error=failed)
+
+    def _pool(self, host: Any, auth: Any, conn: Any) -> Pool:
+        """What telemetry calls the pool that the link leads to."""
+        named = None if conn is None else self._manager._name_of(host, auth)
+        if named is None:
+            key = PoolKey(host, auth, self._telemetry.redaction)
+            named = Naming(self._telemetry, key).settle(conn)
+        return named
 
 
 def origin_of(what: str, url: object, redaction: Redaction) -> _urls.Origin:

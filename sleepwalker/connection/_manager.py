@@ -343,6 +343,14 @@ class ConnectionManager:
             self, self._telemetry, relation, decide, source=source, deprecated=deprecated
         ).run()
 
+    def _name_of(self, host: Any, auth: Any) -> Pool | None:
+        """What telemetry calls a pool, if it was found in this spelling before."""
+        try:
+            entry = self._pools.by_alias.get((host, auth))
+        except TypeError:  # of an auth that has no hash
+            return None
+        return None if entry is None else entry.name
+
     def _hit(self, entry: Entry, *, told: bool = False) -> Any:
         """A find that found.
 

@@ -1,4 +1,4 @@
-"""Whether the environment names a proxy: asked for every request, and answered without reading all of it.
+"""Whether the environment names a proxy: asked at every request, without reading all of it.
 
 `requests` reads every variable twice for each request, whatever they are. Here the names that count
 are looked up, and all are read only when there are more or fewer of them than the last time.

@@ -186,7 +186,9 @@ class Session(requests.Session):
         if proxies or (self.trust_env and may_name_a_proxy()):
             return super().merge_environment_settings(url, proxies, stream, verify, cert)
         if self.trust_env and (verify is True or verify is None):
-            of_environment = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+            of_environment = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get(
+                "CURL_CA_BUNDLE"
+            )
             verify = of_environment or verify
         return {
             "proxies": {name: url for name, url in self.proxies.items() if url is not None},
