@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import re
 from email.errors import FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect
 from typing import Any
 
-from ._limits import Chunks, Lines
+from ._limits import LINE, Chunks, Lines
 from ._pacing import Reader
 from ._watch import here
 
@@ -16,6 +17,13 @@ SWITCHING = 101
 """The one 1xx status that is an answer."""
 CUT_HEADERS = (FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect)
 """What the parser notes of a line that is no header."""
+
+STATUS = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) ([!-~][ -~]*)?\r\n")
+HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([!-~\x80-\xff][ -~\t\x80-\xff]*)?\r\n")
+"""A status line and a header in which there is nothing to wonder about."""
+USUAL = 64
+"""Headers, of which there are rarely more."""
+WITHOUT_BODY = frozenset({204, 304})
 
 
 def _agreed(lengths: set[str]) -> int:
@@ -51,6 +59,7 @@ class Answer(http.client.HTTPResponse):
     ) -> None:
         super().__init__(sock, debuglevel, method, url)
         self._whole = whole
+        self._to_head = method == "HEAD"
 
     def begin(self) -> None:
         stream = self.fp
@@ -86,9 +95,48 @@ class Answer(http.client.HTTPResponse):
         """Whether http.client left out lines from one on that is no header."""
         return any(isinstance(defect, CUT_HEADERS) for defect in self.headers.defects)
 
+    def _begun_as_usual(self) -> bool:
+        """Read an answer's head as `begin` does, without an e-mail's parser; or nothing of it."""
+        lines: Any = self.fp
+        read = [lines.readline(LINE + 1)]
+        status = STATUS.fullmatch(read[0]) if not self.debuglevel else None
+        headers = http.client.HTTPMessage()
+        framing: dict[bytes, bytes] = {}
+        while status is not None:
+            line = lines.readline(LINE + 1)
+            read.append(line)
+            if line == b"\r\n":
+                break
+            header = HEADER.fullmatch(line) if len(read) <= USUAL else None
+            if header is None:
+                status = None
+            else:
+                name, value = header[1], header[2] or b""
+                headers.set_raw(name.decode("ascii"), value.decode("latin-1"))
+                framing.setdefault(name.lower(), value)
+        if status is None:
+            lines.give_back(read)
+            return False
+        self.code = self.status = int(status[1])
+        self.reason = (status[2] or b"").decode("ascii").strip()
+        self.version = 11
+        self.headers = self.msg = headers
+        self.chunked = framing.get(b"transfer-encoding", b"").lower() == b"chunked"
+        self.chunk_left = None
+        length = framing.get(b"content-length", b"")
+        number = length.isdigit() and len(length) < 20 and not self.chunked
+        self.length = int(length) if number else None
+        if self.status in WITHOUT_BODY or self._to_head:
+            self.length = 0
+        self.will_close = b"close" in framing.get(b"connection", b"").lower() or (
+            self.length is None and not self.chunked
+        )
+        return True
+
     def _begin_behind_interim(self) -> None:
         for _ in range(INTERIM + 1):
-            super().begin()
+            if not self._begun_as_usual():
+                super().begin()
             if self.status == SWITCHING:
                 # What comes next on the socket is no HTTP, nor an answer to anybody.
                 self.will_close = True

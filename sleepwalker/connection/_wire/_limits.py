@@ -36,8 +36,17 @@ class Lines:
         self._limits = limits
         self._bytes = 0
         self._headers = -1
+        self._again: list[bytes] = []
+
+    def give_back(self, lines: list[bytes]) -> None:
+        """Have lines that were read be read again."""
+        self._again = lines[::-1]
 
     def readline(self, limit: int = -1) -> bytes:
+        if self._again:
+            # They were counted; none is longer than http.client's own bound, and somewhat more.
+            self.last = self._again.pop()
+            return self.last
         line: bytes = self._stream.readline(limit)
         self.last = line
         limits = self._limits
