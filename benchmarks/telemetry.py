@@ -163,17 +163,24 @@ class Lines:
 
     def __init__(self, level: int) -> None:
         self.unwritten = 0
+        self._level = level
         self._nowhere = _Nowhere()
         bound = structlog.make_filtering_bound_logger(level)
         if level > logging.DEBUG:
             # Does as little as what it stands for, and counts.
-            bound = type("Counting", (bound,), {"debug": self._debug})
+            counting = {"debug": self._debug, "is_enabled_for": self._is_enabled_for}
+            bound = type("Counting", (bound,), counting)
         self.logger: Any = structlog.wrap_logger(
             structlog.WriteLogger(self._nowhere), processors=_PROCESSORS, wrapper_class=bound
         ).bind()
 
     def _debug(self, *_: object, **__: object) -> None:
         self.unwritten += 1
+
+    def _is_enabled_for(self, level: int) -> bool:
+        # Who asks first doesn't make the line.
+        self.unwritten += level < self._level
+        return level >= self._level
 
     @property
     def written(self) -> int:

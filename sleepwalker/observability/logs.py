@@ -103,13 +103,18 @@ class Logs:
     def _is_heard(self, level: int) -> bool:
         """Whether a line of this level may go anywhere.
 
-        Only a logger of stdlib logging is asked: one of structlog's does nothing at a level that is
-        off, or hands the line to whoever captures it.
+        Only who can say is asked: a logger of stdlib logging, or structlog's that filter. Others do
+        nothing at a level that is off, or hand the line to whoever captures it.
         """
         asked = self._given_stdlib
         if self._given is None and not structlog.is_configured():
             asked = _STDLIB
-        return asked is None or asked.isEnabledFor(level)
+        if asked is not None:
+            return asked.isEnabledFor(level)
+        logger = self._logger()
+        if not hasattr(type(logger), "is_enabled_for"):
+            return True
+        return bool(logger.is_enabled_for(level))
 
     def _log(self, level: str, event: str, pool: Pool | None, **fields: Any) -> None:
         if pool is not None:
@@ -251,6 +256,8 @@ class Logs:
             self._log("warning", names.EVENT_LINK_DEPRECATED, event.pool, relation=event.relation)
         if event.cross_host:
             failed = event.outcome != "success"
+            if not failed and not self._is_heard(logging.DEBUG):
+                return
             self._log(
                 "info" if failed else "debug",
                 names.EVENT_LINK_CROSS_HOST,

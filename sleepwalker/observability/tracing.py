@@ -74,8 +74,8 @@ class Tracing:
                 name,
                 context=None if under is None else _context_of(under),
                 kind=kind,
-                attributes=dict(attributes),
-                links=[Link(link) for link in links],
+                attributes=attributes,
+                links=[Link(link) for link in links] if links else None,
             )
         except Exception:  # noqa: BLE001 - rule 2
             self._failed()
@@ -142,10 +142,9 @@ class Tracing:
         """
         try:
             if span.is_recording():
-                for key, value in attributes.items():
-                    span.set_attribute(key, value)
+                failed = {} if error is None else {names.ATTR_ERROR_TYPE: error}
+                span.set_attributes({**attributes, **failed})
                 if error is not None:
-                    span.set_attribute(names.ATTR_ERROR_TYPE, error)
                     span.set_status(Status(StatusCode.ERROR))
             span.end()
         except Exception:  # noqa: BLE001 - rule 2

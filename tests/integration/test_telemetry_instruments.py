@@ -341,7 +341,7 @@ def broken(*_: object, **__: object) -> Any:
     raise BrokenError
 
 
-BROKEN_SPANS: Final = ("set_attribute", "set_status", "end", "get_span_context", "is_recording")
+BROKEN_SPANS: Final = ("set_attributes", "set_status", "end", "get_span_context", "is_recording")
 
 
 def test_an_observer_that_fails_fails_no_request_and_is_counted(
