@@ -1,6 +1,9 @@
 """The one place that touches `requests`' adapters and `urllib3`'s pools and sockets.
 
 - `_watch`: who follows a request to the wire, and what is known of it there
+- `_originals`: whether what is gone past is what `requests` and urllib3 have made
+- `_making`: requests of the usual kind
+- `_environment`: whether it names a proxy
 - `_answer`: an answer's status line and headers
 - `_limits`: how much of them there may be
 - `_content`: an answer's body: bounded, and with errors of our tree
@@ -10,7 +13,7 @@
 - `_sockets`: one connection: connecting, sending, age, forks
 - `_socket_pools`: the idle ones of a host
 - `_adapter`: what `requests` sends through
-- `_session`: the `requests.Session` over it, and its cookies
+- `_session`, `_jar`: the `requests.Session` over it, and its cookies
 - `_logs`: what urllib3 logs of a request of ours
 - `_between`: what a test puts between the two
 

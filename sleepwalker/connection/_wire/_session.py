@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import threading
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 from requests.hooks import dispatch_hook
+from requests.sessions import merge_setting
 
 from sleepwalker import auth as _auth
 from sleepwalker.connection import _forks
@@ -19,66 +19,23 @@ from sleepwalker.connection import _forks
 from ._adapter import BY_ADAPTER, Adapter, refuse_unguarded
 from ._between import behind_layers
 from ._environment import may_name_a_proxy
+from ._jar import Jar
 from ._making import usual
+from ._originals import Originals
 from ._watch import here
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
     from requests.adapters import BaseAdapter
 
     from sleepwalker.connection._guard import AddressGuard
 
 
-_SEND = requests.Session.send
-
-
-class Jar(RequestsCookieJar):
-    """A cookie jar that threads may share.
-
-    `requests`' own breaks when it is read and written at the same time.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._lock = threading.RLock()
-        super().__init__(*args, **kwargs)
-
-    def set_cookie(self, cookie: Any, *args: Any, **kwargs: Any) -> Any:
-        with self._lock:
-            return super().set_cookie(cookie, *args, **kwargs)
-
-    def clear(self, *args: Any, **kwargs: Any) -> None:
-        with self._lock:
-            super().clear(*args, **kwargs)
-
-    def __iter__(self) -> Iterator[Any]:
-        with self._lock:
-            return iter(list(super().__iter__()))
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there are no cookies in it."""
-        return next(iter(self), None) is None
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
-        state.pop("_lock")
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._lock = threading.RLock()
-        super().__setstate__(state)
-
-    def copy(self) -> Jar:
-        """A jar with the same cookies and a lock of its own; takes none of this one's."""
-        made = Jar()
-        made.set_policy(self.get_policy())
-        for cookie in list(RequestsCookieJar.__iter__(self)):
-            made.set_cookie(cookie)
-        return made
-
-    __copy__ = copy
+_SENDS = Originals((requests.Session, "send"))
+_SETTLES = Originals((requests.Session, "merge_environment_settings"))
+_SETTING_COOKIES = ("Set-Cookie", "Set-Cookie2")
 
 
 class Session(requests.Session):
@@ -124,7 +81,7 @@ class Session(requests.Session):
         :param headers: checked; `None` takes a default away
         :param unusual: what else `requests.Request` takes
         """
-        if not any(unusual.values()):
+        if all(value is None for value in unusual.values()):
             made = usual(self, method, url, headers, data)
             if made is not None:
                 return made
@@ -137,10 +94,10 @@ class Session(requests.Session):
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         watch = here.watch
         if watch is not None and watch.sends(request):
-            if requests.Session.send is not _SEND:
-                # Somebody watches all sessions.
-                return super().send(request, **kwargs)
-            return self._exchanged(request, **kwargs)
+            if _SENDS.are_there():
+                return self._exchanged(request, **kwargs)
+            # Somebody watches all sessions.
+            return super().send(request, **kwargs)
         # Who uses the session past the connection, maybe from within a response hook of a call:
         # that call neither checked this request nor counts it as its own.
         if not self.allow_plaintext:
@@ -156,20 +113,25 @@ class Session(requests.Session):
     ) -> requests.Response:
         """What `send` does for a request of a call, whose redirects are followed elsewhere."""
         assert not allow_redirects  # noqa: S101 - calls follow them themselves
-        adapter = self.get_adapter(request.url or "")
+        adapter, hooks = self.get_adapter(request.url or ""), request.hooks
         began = time.perf_counter()
         response = adapter.send(request, **kwargs)
         response.elapsed = timedelta(seconds=time.perf_counter() - began)
-        hooks: Any = request.hooks
-        if hooks.get("response"):
-            response = dispatch_hook("response", hooks, response, **kwargs)
-        for each in (*response.history, response):
-            if "Set-Cookie" in each.headers:
-                answered = request if each is response else each.request
-                extract_cookies_to_jar(self.cookies, answered, each.raw)
+        # What is surely not there need not be looked for.
+        without = response if self._is_without_cookies(adapter, response) else None
+        response = dispatch_hook("response", hooks, response, **kwargs)
+        for each in response.history or ():
+            extract_cookies_to_jar(self.cookies, each.request, each.raw)
+        if response is not without:
+            extract_cookies_to_jar(self.cookies, request, response.raw)
         if not kwargs["stream"]:
             _ = response.content
         return response
+
+    def _is_without_cookies(self, adapter: BaseAdapter, response: requests.Response) -> bool:
+        """Whether an answer, which no hook has changed yet, has nothing for our own kind of jar."""
+        ours = type(adapter) is Adapter and type(self.cookies) is Jar
+        return ours and not any(name in response.headers for name in _SETTING_COOKIES)
 
     def get_adapter(self, url: str) -> BaseAdapter:
         adapter = super().get_adapter(url)
@@ -183,7 +145,12 @@ class Session(requests.Session):
         # A session's own False or path wins over the environment's bundle; True takes it.
         if verify is None and self.verify is not True:
             verify = self.verify
-        if proxies or (self.trust_env and may_name_a_proxy()):
+        if (
+            proxies is None
+            or proxies
+            or not _SETTLES.are_there()
+            or (self.trust_env and may_name_a_proxy())
+        ):
             return super().merge_environment_settings(url, proxies, stream, verify, cert)
         if self.trust_env and (verify is True or verify is None):
             of_environment = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get(
@@ -191,7 +158,7 @@ class Session(requests.Session):
             )
             verify = of_environment or verify
         return {
-            "proxies": {name: url for name, url in self.proxies.items() if url is not None},
+            "proxies": merge_setting(proxies, self.proxies) if self.proxies else {},
             "stream": self.stream if stream is None else stream,
             "verify": self.verify if verify is None else verify,
             "cert": self.cert if cert is None else cert,
