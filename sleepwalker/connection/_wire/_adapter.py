@@ -5,9 +5,10 @@ from __future__ import annotations
 import ssl
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidProxyURL
 from requests.utils import select_proxy
@@ -17,6 +18,7 @@ from sleepwalker.connection import _forks
 from sleepwalker.exceptions import UnguardedError
 
 from . import _logs
+from ._originals import Originals
 from ._socket_pools import PlainPool, Pool, TLSPool
 from ._sockets import tell_cuts
 from ._watch import here
@@ -36,6 +38,14 @@ BY_ADAPTER = (
     "an adapter that is mounted on the session would connect in our place, where to the address "
     "guard can't know; mount none, or connect without a guard"
 )
+_FINDING = Originals(
+    (HTTPAdapter, "get_connection_with_tls_context"),
+    (HTTPAdapter, "build_connection_pool_key_attributes"),
+    (urllib3.PoolManager, "connection_from_host"),
+    (urllib3.PoolManager, "connection_from_context"),
+    (urllib3.PoolManager, "connection_from_pool_key"),
+)
+_NAMING = Originals((HTTPAdapter, "request_url"))
 
 
 def refuse_unguarded(why: str) -> NoReturn:
@@ -55,6 +65,26 @@ class Pools(weakref.WeakSet[Pool]):
     """How many idle sockets each keeps."""
 
 
+class Found(NamedTuple):
+    """The pool that was asked for last."""
+
+    asked: tuple[Any, ...]
+    """What decides which it is: of the URL, and of TLS."""
+    manager: Any
+    settings: dict[str, Any]
+    """The manager's, when it was found."""
+    pool: Pool
+
+    def is_what_it_has(self, manager: Any) -> bool:
+        """Whether a pool manager would give the same: the one that was asked, unless cleared."""
+        return (
+            manager is self.manager
+            and self.pool.pool is not None
+            and len(manager.pools) > 0
+            and manager.connection_pool_kw == self.settings
+        )
+
+
 class Adapter(HTTPAdapter):
     """A `requests` adapter over our sockets.
 
@@ -71,8 +101,7 @@ class Adapter(HTTPAdapter):
         self._ssl_context = ssl_context
         self._plain: Adapter | None = None
         self._pools = Pools()
-        self._last: tuple[Any, Any] = None, None
-        """The pool that was asked for last, behind what it was asked for by."""
+        self._last: Found | None = None
         super().__init__(pool_maxsize=POOL_SIZE)
         _forks.enlist(self)
         _logs.install()
@@ -128,10 +157,13 @@ class Adapter(HTTPAdapter):
             # From here on what fails before the first byte was never sent, a proxy's unusable URL
             # for instance.
             watch.exchange.reached = True
-        key = None if proxies else (*(request.url or "").split("/", 3)[:3], verify, cert)
-        if key is not None and self._last[0] == key and self._last[1].pool is not None:
-            # What urllib3 would find; and it is open.
-            return self._last[1]
+        manager, asked = self.poolmanager, None
+        if not proxies and type(manager) is urllib3.PoolManager and _FINDING.are_there():
+            asked = (*(request.url or "").split("/", 3)[:3], type(verify), verify, cert)
+            # Taken once: another thread may put that of another host there at any time.
+            last = self._last
+            if last is not None and last.asked == asked and last.is_what_it_has(manager):
+                return last.pool
         try:
             pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
         except (requests.RequestException, HTTPError):
@@ -144,12 +176,12 @@ class Adapter(HTTPAdapter):
             # SOCKS: its sockets don't tell.
             if watch is not None:
                 watch.exchange.reached = False
-        elif key is not None:
-            self._last = key, pool
+        elif asked is not None:
+            self._last = Found(asked, manager, dict(manager.connection_pool_kw), pool)
         return pool
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
-        if not proxies:
+        if not proxies and _NAMING.are_there():
             path = request.path_url
             # A server would take what is behind two slashes for a host.
             return path if not path.startswith("//") else f"/{path.lstrip('/')}"
@@ -201,7 +233,7 @@ class Adapter(HTTPAdapter):
         """Close the idle sockets now, and those in use when they are given back."""
         if self._plain is not None:
             self._plain.close()
-        pools = _forks.listed(self._pools)
+        pools, self._last = _forks.listed(self._pools), None
         super().close()
         # requests leaves this to the garbage collector, for which any response kept is a pool kept.
         for pool in pools:
@@ -239,8 +271,7 @@ class Adapter(HTTPAdapter):
         return super().__getstate__()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._ssl_context, self._plain, self._pools = None, None, Pools()
-        self._last = None, None
+        self._ssl_context, self._plain, self._pools, self._last = None, None, Pools(), None
         super().__setstate__(state)
         _forks.enlist(self)
         _logs.install()
