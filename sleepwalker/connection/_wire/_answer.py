@@ -8,6 +8,7 @@ from email.errors import FirstHeaderLineIsContinuationDefect, MissingHeaderBodyS
 from typing import Any
 
 from ._limits import LINE, Chunks, Lines
+from ._originals import Originals
 from ._pacing import Reader
 from ._watch import here
 
@@ -20,10 +21,12 @@ CUT_HEADERS = (FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDe
 
 STATUS = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) ([!-~][ -~]*)?\r\n")
 HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([!-~\x80-\xff][ -~\t\x80-\xff]*)?\r\n")
-"""A status line and a header in which there is nothing to wonder about."""
+LENGTH = re.compile(rb"[0-9]{1,19}")
+"""A status line, a header and a body's length in which there is nothing to wonder about."""
 USUAL = 64
 """Headers, of which there are rarely more."""
 WITHOUT_BODY = frozenset({204, 304})
+READERS = Originals((http.client.HTTPResponse, "begin"), (http.client, "parse_headers"))
 
 
 def _agreed(lengths: set[str]) -> int:
@@ -97,9 +100,11 @@ class Answer(http.client.HTTPResponse):
 
     def _begun_as_usual(self) -> bool:
         """Read an answer's head as `begin` does, without an e-mail's parser; or nothing of it."""
+        if self.debuglevel or self.headers is not None or not READERS.are_there():
+            return False
         lines: Any = self.fp
         read = [lines.readline(LINE + 1)]
-        status = STATUS.fullmatch(read[0]) if not self.debuglevel else None
+        status = STATUS.fullmatch(read[0])
         headers = http.client.HTTPMessage()
         framing: dict[bytes, bytes] = {}
         while status is not None:
@@ -114,18 +119,19 @@ class Answer(http.client.HTTPResponse):
                 name, value = header[1], header[2] or b""
                 headers.set_raw(name.decode("ascii"), value.decode("latin-1"))
                 framing.setdefault(name.lower(), value)
-        if status is None:
+        chunked = framing.get(b"transfer-encoding", b"").lower() == b"chunked"
+        length = framing.get(b"content-length", b"")
+        if status is None or (length and not chunked and not LENGTH.fullmatch(length)):
             lines.give_back(read)
             return False
         self.code = self.status = int(status[1])
         self.reason = (status[2] or b"").decode("ascii").strip()
         self.version = 11
         self.headers = self.msg = headers
-        self.chunked = framing.get(b"transfer-encoding", b"").lower() == b"chunked"
-        self.chunk_left = None
-        length = framing.get(b"content-length", b"")
-        number = length.isdigit() and len(length) < 20 and not self.chunked
-        self.length = int(length) if number else None
+        self.chunked = chunked
+        if chunked:
+            self.chunk_left = None
+        self.length = int(length) if length and not chunked else None
         if self.status in WITHOUT_BODY or self._to_head:
             self.length = 0
         self.will_close = b"close" in framing.get(b"connection", b"").lower() or (

@@ -44,22 +44,34 @@ class Lines:
 
     def readline(self, limit: int = -1) -> bytes:
         if self._again:
-            # They were counted; none is longer than http.client's own bound, and somewhat more.
-            self.last = self._again.pop()
-            return self.last
-        line: bytes = self._stream.readline(limit)
-        self.last = line
-        limits = self._limits
-        if limits is not None:
-            self._bytes += len(line)
+            line = self._again.pop()
+            if LINE < len(line) < limit:
+                # Somebody lets http.client take longer lines than by itself: here is the rest.
+                rest: bytes = self._stream.readline(limit - len(line))
+                self._count(len(rest))
+                line += rest
+        else:
+            line = self._stream.readline(limit)
             # The line behind an empty one is the status line of the next answer.
             self._headers = -1 if line in EMPTY else self._headers + 1
-            if limits.header_bytes is not None and self._bytes > limits.header_bytes:
-                raise too_many_bytes(limits)
-            if self._headers > limits.headers:
-                msg = f"more than {limits.headers} headers (ResponseLimits(headers=...))"
-                raise TooMuch(msg)
+            self._count(len(line))
+        self.last = line
         return line
+
+    def _count(self, size: int) -> None:
+        """Count bytes that came, once each.
+
+        :raises TooMuch: when it is too much, or too many headers
+        """
+        limits = self._limits
+        if limits is None:
+            return
+        self._bytes += size
+        if limits.header_bytes is not None and self._bytes > limits.header_bytes:
+            raise too_many_bytes(limits)
+        if self._headers > limits.headers:
+            msg = f"more than {limits.headers} headers (ResponseLimits(headers=...))"
+            raise TooMuch(msg)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
