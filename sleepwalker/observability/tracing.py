@@ -75,7 +75,7 @@ class Tracing:
                 context=None if under is None else _context_of(under),
                 kind=kind,
                 attributes=attributes,
-                links=[Link(link) for link in links] if links else None,
+                links=[Link(link) for link in links] if links else (),
             )
         except Exception:  # noqa: BLE001 - rule 2
             self._failed()
