@@ -104,7 +104,7 @@ class Answer(http.client.HTTPResponse):
             return False
         lines: Any = self.fp
         read = [lines.readline(LINE + 1)]
-        status = STATUS.fullmatch(read[0])
+        status = STATUS.fullmatch(read[0]) if len(read[0]) <= LINE else None
         headers = http.client.HTTPMessage()
         framing: dict[bytes, bytes] = {}
         while status is not None:
@@ -112,7 +112,8 @@ class Answer(http.client.HTTPResponse):
             read.append(line)
             if line == b"\r\n":
                 break
-            header = HEADER.fullmatch(line) if len(read) <= USUAL else None
+            usual = len(read) <= USUAL and len(line) <= LINE
+            header = HEADER.fullmatch(line) if usual else None
             if header is None:
                 status = None
             else:

@@ -45,7 +45,7 @@ class Lines:
     def readline(self, limit: int = -1) -> bytes:
         if self._again:
             line = self._again.pop()
-            if LINE < len(line) < limit:
+            if LINE < len(line) < limit and not line.endswith(b"\n"):
                 # Somebody lets http.client take longer lines than by itself: here is the rest.
                 rest: bytes = self._stream.readline(limit - len(line))
                 self._count(len(rest))
