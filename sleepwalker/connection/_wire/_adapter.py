@@ -181,11 +181,12 @@ class Adapter(HTTPAdapter):
         return pool
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
-        if not proxies and _NAMING.are_there():
-            path = request.path_url
-            # A server would take what is behind two slashes for a host.
-            return path if not path.startswith("//") else f"/{path.lstrip('/')}"
         try:
+            if not proxies and _NAMING.are_there():
+                path = request.path_url
+                # What looks like a host is not the same to every version.
+                if not path.startswith("//"):
+                    return path
             return super().request_url(request, proxies)
         except ValueError as error:
             raise InvalidProxyURL(MALFORMED) from error
