@@ -153,6 +153,17 @@ class _Nowhere(io.TextIOWrapper):
         return super().write(text)
 
 
+class _Counted:
+    """A method of a logger's, behind a count."""
+
+    def __init__(self, lines: Lines, method: Any) -> None:
+        self._lines, self._method = lines, method
+
+    def __get__(self, logger: object, owner: type | None = None) -> Any:
+        self._lines.unwritten += 1
+        return self._method.__get__(logger, owner)
+
+
 class Lines:
     """A logger for one subject, which writes JSON lines into nowhere.
 
@@ -163,24 +174,14 @@ class Lines:
 
     def __init__(self, level: int) -> None:
         self.unwritten = 0
-        self._level = level
         self._nowhere = _Nowhere()
         bound = structlog.make_filtering_bound_logger(level)
         if level > logging.DEBUG:
-            # Does as little as what it stands for, and counts.
-            counting = {"debug": self._debug, "is_enabled_for": self._is_enabled_for}
-            bound = type("Counting", (bound,), counting)
+            # Does as little as what it stands for, and counts who looks for it.
+            bound = type("Counting", (bound,), {"debug": _Counted(self, bound.debug)})
         self.logger: Any = structlog.wrap_logger(
             structlog.WriteLogger(self._nowhere), processors=_PROCESSORS, wrapper_class=bound
         ).bind()
-
-    def _debug(self, *_: object, **__: object) -> None:
-        self.unwritten += 1
-
-    def _is_enabled_for(self, level: int) -> bool:
-        # Who asks first doesn't make the line.
-        self.unwritten += level < self._level
-        return level >= self._level
 
     @property
     def written(self) -> int:

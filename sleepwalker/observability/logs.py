@@ -33,6 +33,9 @@ _STDLIB = logging.getLogger(names.INSTRUMENTATION)
 # Without a handler of its own, logging would print our warnings in an unconfigured application.
 _STDLIB.addHandler(logging.NullHandler())
 
+_NOTHING: Any = structlog.make_filtering_bound_logger(logging.CRITICAL).debug
+"""What structlog's loggers have in the place of a method at a level that is off."""
+
 
 class Monotonic(Protocol):
     """What can tell the time."""
@@ -100,21 +103,18 @@ class Logs:
             self._stdlib = _through_stdlib(_STDLIB)
         return self._stdlib
 
-    def _is_heard(self, level: int) -> bool:
-        """Whether a line of this level may go anywhere.
+    def _hears_debug(self) -> bool:
+        """Whether a line at DEBUG may go anywhere.
 
-        Only who can say is asked: a logger of stdlib logging, or structlog's that filter. Others do
-        nothing at a level that is off, or hand the line to whoever captures it.
+        A logger of stdlib logging is asked, and one of structlog's is seen to do nothing; any other
+        may hand the line to whoever captures it, whatever it says of its level.
         """
         asked = self._given_stdlib
         if self._given is None and not structlog.is_configured():
             asked = _STDLIB
         if asked is not None:
-            return asked.isEnabledFor(level)
-        logger = self._logger()
-        if not hasattr(type(logger), "is_enabled_for"):
-            return True
-        return bool(logger.is_enabled_for(level))
+            return asked.isEnabledFor(logging.DEBUG)
+        return getattr(type(self._logger()), "debug", None) is not _NOTHING
 
     def _log(self, level: str, event: str, pool: Pool | None, **fields: Any) -> None:
         if pool is not None:
@@ -150,7 +150,7 @@ class Logs:
         if event.outcome == "success":
             name, level = names.EVENT_REQUEST_COMPLETED, "debug"
             # Told so often, and mostly to nobody: then not even its fields are made.
-            if not self._is_heard(logging.DEBUG):
+            if not self._hears_debug():
                 return
         elif event.outcome == "exhausted":
             name = names.EVENT_RETRIES_EXHAUSTED
@@ -256,7 +256,7 @@ class Logs:
             self._log("warning", names.EVENT_LINK_DEPRECATED, event.pool, relation=event.relation)
         if event.cross_host:
             failed = event.outcome != "success"
-            if not failed and not self._is_heard(logging.DEBUG):
+            if not failed and not self._hears_debug():
                 return
             self._log(
                 "info" if failed else "debug",

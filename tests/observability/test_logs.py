@@ -453,6 +453,46 @@ def test_the_level_of_a_given_stdlib_logger_decides_and_not_that_of_ours(
     assert [(r.name, "attempts=1" in r.getMessage()) for r in caplog.records] == [("app", True)]
 
 
+class Telling(structlog.make_filtering_bound_logger(logging.INFO)):  # type: ignore[misc] # it is a class
+    """Tells somebody of lines that are below its level."""
+
+    def debug(self, event: str, **fields: Any) -> Any:
+        return self.info(event, **fields)
+
+
+@pytest.mark.usefixtures("structlog_anew")
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize(
+    ("wrapper", "heard"),
+    [
+        (structlog.BoundLogger, 2),
+        (structlog.make_filtering_bound_logger(logging.DEBUG), 2),
+        (structlog.make_filtering_bound_logger(logging.INFO), 0),
+        (structlog.make_filtering_bound_logger(logging.CRITICAL), 0),
+        # Its processors come before the level of what it wraps, which need not be of stdlib.
+        (structlog.stdlib.BoundLogger, 2),
+        (Telling, 2),
+    ],
+)
+def test_whoever_may_take_a_line_at_debug_is_given_it(
+    wrapper: Any, heard: int, *, given: bool
+) -> None:
+    factory = CapturingLoggerFactory()
+    structlog.configure(processors=[], logger_factory=factory, wrapper_class=wrapper)
+    lazy = structlog.get_logger("app")
+    followed = next(event for event in ONE_OF_EACH if isinstance(event, events.LinkFollowed))
+    for logger in (lazy, lazy.bind()) if given else (None,):
+        factory.logger.calls.clear()
+        logs = Logs(logger, clock=SteppedClock())
+        logs.record(finished())
+        logs.record(followed._replace(cross_host=True, outcome="success", error_type="none"))
+
+        assert [call.kwargs["event"] for call in factory.logger.calls] == [
+            names.EVENT_REQUEST_COMPLETED,
+            names.EVENT_LINK_CROSS_HOST,
+        ][:heard]
+
+
 @pytest.mark.usefixtures("structlog_anew")
 def test_structlog_that_is_configured_later_is_picked_up(caplog: pytest.LogCaptureFixture) -> None:
     logs = Logs(clock=SteppedClock())
