@@ -12,6 +12,8 @@ from opentelemetry.propagators.textmap import (
     TextMapPropagator,
     default_setter,
 )
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import (
     INVALID_SPAN,
     INVALID_SPAN_CONTEXT,
@@ -198,6 +200,27 @@ def test_a_span_may_link_to_others(watched: Watched, tracing: Tracing) -> None:
 
 
 # The current span
+
+
+class Looking(Sampler):
+    """Goes through all that a span begins with."""
+
+    def should_sample(self, *given: Any, **named: Any) -> SamplingResult:
+        attributes, links = (*given, *named.values())[4:6]
+        return SamplingResult(Decision.RECORD_AND_SAMPLE, {**attributes, "links": len(list(links))})
+
+    def get_description(self) -> str:
+        return "Looking"
+
+
+def test_a_sampler_may_go_through_what_a_span_begins_with(failures: Failures) -> None:
+    tracing = Tracing(TracerProvider(sampler=Looking()), failed=failures)
+    first: Any = tracing.start("first", {"a": 1})
+    second: Any = tracing.start("second", {"a": 2}, links=(first.get_span_context(),))
+
+    assert dict(first.attributes) == {"a": 1, "links": 0}
+    assert dict(second.attributes) == {"a": 2, "links": 1}
+    assert failures.count == 0
 
 
 def test_a_span_is_current_between_enter_and_leave(tracing: Tracing) -> None:
