@@ -232,6 +232,11 @@ def test_whoever_has_http_client_take_longer_lines_has_them(
         found = same(head(b"X-A: " + b"a" * size, b"Content-Length: 3"))
         assert found.known["headers"][0] == ("X-A", "a" * size)
         assert found.known["length"] == 3
+        # As the last one, before the line that ends them; and each byte counts once.
+        whole = head(b"Content-Length: 3", b"X-A: " + b"a" * size)
+        for missing in (0, 1):
+            most = ResponseLimits(header_bytes=len(whole) - len(BODY) - missing)
+            assert isinstance(same(whole, limits=most).known, dict) != missing
 
 
 @pytest.mark.parametrize("line", [b"X-A: 1", b"odd:\x01", b"Content-Length: 3 "])

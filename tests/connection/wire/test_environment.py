@@ -200,3 +200,10 @@ def test_a_sessions_own_proxies_are_not_those_that_are_handed_out() -> None:
     session.merge_environment_settings(URL, {}, None, None, None)["proxies"].clear()
 
     assert session.proxies == {"https": PROXY}
+
+
+def test_settings_without_proxies_of_a_request_are_those_of_requests() -> None:
+    for session in sessions():
+        given = (URL, None, None, True, None)
+        expected = requests.Session.merge_environment_settings(session, *given)
+        assert session.merge_environment_settings(*given) == expected

@@ -14,7 +14,8 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from sleepwalker import ANONYMOUS, Connection
-from sleepwalker.connection._wire import Adapter
+from sleepwalker.connection._wire import Adapter, TLSPool
+from sleepwalker.connection._wire._adapter import POOL_SIZE, Found
 from sleepwalker.exceptions import TLSError
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def test_a_pool_that_was_evicted_is_made_anew(adapter: Adapter) -> None:
 
 
 def another_manager(adapter: Adapter) -> None:
-    adapter.init_poolmanager(20, 5)
+    adapter.init_poolmanager(10, POOL_SIZE)
 
 
 def a_manager_of_ones_own(adapter: Adapter) -> None:
@@ -125,11 +126,40 @@ def settings(adapter: Adapter) -> None:
 def test_a_manager_that_was_changed_later_counts(adapter: Adapter, change: Any) -> None:
     before = asked(adapter, A)
     change(adapter)
+    adapter.poolmanager.connection_from_url(B)
 
     after = asked(adapter, A)
 
     assert after is not before
     assert after is of_urllib3(adapter, A)
+
+
+def test_a_manager_of_ones_own_is_asked_each_time(adapter: Adapter) -> None:
+    asked_for: list[str] = []
+
+    class Own(urllib3.PoolManager):
+        def connection_from_host(self, host: Any, *args: Any, **kwargs: Any) -> Any:
+            asked_for.append(host)
+            return super().connection_from_host(host, *args, **kwargs)
+
+    adapter.poolmanager = Own()
+    adapter.poolmanager.pool_classes_by_scheme = {"https": TLSPool}
+    for _ in range(2):
+        asked(adapter, A)
+
+    assert asked_for == ["a.example.com"] * 2
+
+
+def test_a_pool_that_somebody_has_closed_is_not_what_a_manager_would_give(
+    adapter: Adapter,
+) -> None:
+    pool, manager = asked(adapter, A), adapter.poolmanager
+    found = Found((), manager, dict(manager.connection_pool_kw), pool)
+    assert found.is_what_it_has(manager)
+
+    pool.close()
+
+    assert not found.is_what_it_has(manager)
 
 
 @pytest.mark.parametrize(
