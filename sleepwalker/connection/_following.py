@@ -49,6 +49,7 @@ class Following:
     """The following of one link.
 
     :param decide: says where it leads, within the span: if it refuses, that is told as well
+    :param pool: the (host, auth) pair of the document, if it is known
     :param deprecated: whether the document says that the link is going to go
     :raises URLError: when the source is no URL
     :raises ConfigurationError: for a relation or source that is none
@@ -62,6 +63,7 @@ class Following:
         decide: Callable[[], Destination],
         *,
         source: object,
+        pool: tuple[Any, Any] | None = None,
         deprecated: bool = False,
     ) -> None:
         if not isinstance(relation, str) or not relation:
@@ -72,6 +74,7 @@ class Following:
         self._relation = telemetry.redaction.text(relation)[:LONGEST_RELATION]
         self._source = _end_of(source, telemetry.redaction)
         self._decide, self._deprecated = decide, deprecated
+        self._source_pool = (str(self._source), None) if pool is None else pool
         self._document = span_of(source)
         self._clock = manager._clock
 
@@ -82,7 +85,7 @@ class Following:
         cross_host = False
         started = self._clock.monotonic()
         # As long as nobody knows where it leads, it is the source's.
-        host, auth, conn = str(self._source), None, None
+        (host, auth), conn = self._source_pool, None
         told: dict[str, Any] = {}
         span = token = None
         outcome, error_type = "cancelled", "other"
@@ -126,7 +129,7 @@ class Following:
 
     def _pool(self, host: Any, auth: Any, conn: Any) -> Pool:
         """What telemetry calls the pool that the link leads to."""
-        named = None if conn is None else self._manager._name_of(host, auth)
+        named = self._manager._name_of(host, auth)
         if named is None:
             key = PoolKey(host, auth, self._telemetry.redaction)
             named = Naming(self._telemetry, key).settle(conn)

@@ -336,11 +336,21 @@ class ConnectionManager:
         decide: Callable[[], Destination],
         source: object,
         *,
+        pool: tuple[Any, Any] | None = None,
         deprecated: bool = False,
     ) -> AbstractContextManager[Any]:
-        """As `following`, where it leads being decided within it."""
+        """As `following`, where it leads being decided within it.
+
+        :param pool: the (host, auth) pair of the document
+        """
         return Following(
-            self, self._telemetry, relation, decide, source=source, deprecated=deprecated
+            self,
+            self._telemetry,
+            relation,
+            decide,
+            source=source,
+            pool=pool,
+            deprecated=deprecated,
         ).run()
 
     def _name_of(self, host: Any, auth: Any) -> Pool | None:

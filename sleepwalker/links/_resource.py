@@ -750,7 +750,11 @@ def followed(
         return Destination(step.origin or found.host, step.service.host, step.service.auth)
 
     following = services.connections._follow(
-        link.rel, decide, found, deprecated=link.deprecation is not None
+        link.rel,
+        decide,
+        found,
+        pool=(service.host, service.auth),
+        deprecated=link.deprecation is not None,
     )
     with following as conn:
         (step,) = steps

@@ -14,6 +14,7 @@ from sleepwalker import (
     Connection,
     ConnectionManager,
     DirectHook,
+    DowngradeError,
     EstablishmentError,
     HTTPNotFound,
     ReadTimeout,
@@ -246,3 +247,22 @@ def test_that_a_link_is_deprecated_is_told_whenever_it_is_followed(
     (line,) = [line for line in watched.lines if line["event"] == names.EVENT_LINK_DEPRECATED]
     assert (line["level"], line["relation"]) == ("warning", "old")
     assert "s3cret99" not in str(watched.lines)
+
+
+def test_a_link_that_is_refused_is_told_of_the_pool_that_gave_the_document(
+    manager: ConnectionManager, watched: Watched, tls_server: ScriptedServer
+) -> None:
+    tls_server.script(
+        respond(
+            json={"_links": {"plain": {"href": "http://127.0.0.1:9/"}}},
+            headers={"Content-Type": "application/hal+json"},
+        )
+    )
+    with ServiceManager(manager) as services:
+        document = services.get(f"{tls_server.url}/", ("ann", "secret-of-ann"))
+        with pytest.raises(DowngradeError):
+            document.follow("plain")
+
+    (counted,) = (s for s in watched.samples() if s.startswith(names.LINK_FOLLOWS))
+    assert 'auth="basic"' in counted
+    assert 'outcome="refused"' in counted
