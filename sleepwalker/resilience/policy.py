@@ -21,6 +21,10 @@ from sleepwalker.resilience.deadline import seconds_of
 
 RETRY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """The statuses that are sent again by default."""
+PREFIX = "SLEEPWALKER_"
+"""What the environment variables of a policy begin with by default."""
+NO_SETTINGS = frozenset({"SLEEPWALKER_USER", "SLEEPWALKER_PASSWORD", "SLEEPWALKER_TOKEN"})
+"""What the commands read of the same prefix: who they are, and nothing of a policy."""
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -296,14 +300,14 @@ class Policy:
         return cls(**values)
 
     @classmethod
-    def from_env(
-        cls, prefix: str = "SLEEPWALKER_", environ: Mapping[str, str] | None = None
-    ) -> Self:
+    def from_env(cls, prefix: str = PREFIX, environ: Mapping[str, str] | None = None) -> Self:
         """Make a policy from environment variables such as ``SLEEPWALKER_ATTEMPTS=5``.
 
         The names are the fields' in upper case behind the prefix, those of a value of its own
         behind its name too: ``BACKOFF_BASE``, ``BREAKER_OPEN_FOR``. ``none`` switches a layer off;
         statuses and hosts are separated by commas; ``LIMIT`` may be a number, or ``adaptive``.
+        The default prefix is the commands' too: what they read, ``SLEEPWALKER_USER``,
+        ``SLEEPWALKER_PASSWORD`` and ``SLEEPWALKER_TOKEN``, is passed over.
 
         :param prefix: what the variables begin with
         :param environ: where to look; `os.environ` by default
@@ -337,7 +341,7 @@ def _settings_in(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     nested: dict[str, dict[str, Any]] = {}
     for variable, text in environ.items():
-        if not variable.startswith(prefix):
+        if not variable.startswith(prefix) or (prefix == PREFIX and variable in NO_SETTINGS):
             continue
         shown = variable.removeprefix(prefix)
         name = shown.lower()

@@ -1001,7 +1001,7 @@ def _(stage: Stage) -> None:
         ANONYMOUS,
         credentials={pattern: ANONYMOUS},
     )
-    for variable in ("SLEEPWALKER_TOKEN", "SLEEPWALKER_API_KEY", "SLEEPWALKER_PASSWORD"):
+    for variable in ("SLEEPWALKER_API_KEY", "SLEEPWALKER_SECRET", "SLEEPWALKER_PASSWORDS"):
         environ = {"SLEEPWALKER_ATTEMPTS": "2", variable: secret}
         stage.fails(variable, ConfigurationError, Policy.from_env, environ=environ)
     stage.fails("policy", ConfigurationError, Policy.from_mapping, {"password": secret})

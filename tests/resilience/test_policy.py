@@ -608,6 +608,25 @@ def test_the_prefix_says_whose_settings_they_are() -> None:
     assert Policy.from_env("BOOKS_", environ) == Policy(attempts=5)
 
 
+def test_who_the_commands_are_is_no_setting() -> None:
+    environ = dict.fromkeys(("SLEEPWALKER_USER", "SLEEPWALKER_PASSWORD", "SLEEPWALKER_TOKEN"), "x")
+
+    assert Policy.from_env(environ=environ) == Policy()
+
+
+@pytest.mark.parametrize(
+    ("prefix", "variable"),
+    [
+        ("SLEEPWALKER_", "SLEEPWALKER_TOKENS"),
+        ("SLEEPWALKER_", "SLEEPWALKER_token"),
+        ("BOOKS_", "BOOKS_TOKEN"),
+    ],
+)
+def test_what_is_spelt_like_it_is_still_an_unknown_setting(prefix: str, variable: str) -> None:
+    with pytest.raises(ConfigurationError, match="unknown policy setting 'token"):
+        Policy.from_env(prefix, {variable: "x"})
+
+
 def test_an_environment_without_settings_is_the_default_policy() -> None:
     assert Policy.from_env(environ={"PATH": "/bin"}) == Policy()
 
@@ -739,7 +758,7 @@ def test_a_backoff_that_is_off_and_has_settings_is_an_error_in_either_order(back
             Policy.from_env(environ=dict(order))
 
 
-@pytest.mark.parametrize("name", ["PASSWORD", "API_KEY", "BACKOFF_TOKEN"])
+@pytest.mark.parametrize("name", ["SECRET", "API_KEY", "BACKOFF_TOKEN"])
 def test_the_value_of_a_variable_that_is_no_setting_is_not_shown(name: str) -> None:
     secret = new_secret()
 
