@@ -469,7 +469,10 @@ def test_being_terminated_ends_it_early_with_the_summary() -> None:
 
 def test_being_hung_up_on_ends_it_early_with_the_summary(tmp_path: Path) -> None:
     environ = {"TMPDIR": str(tmp_path)}
-    with started("--seconds", "3600", "--faults", "off", environ=environ) as process:
+    # Under nohup, tests and all that they start would not be hung up on.
+    heard = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); {RUN}"
+    options = ("--seconds", "3600", "--faults", "off")
+    with started(*options, environ=environ, code=heard) as process:
         read_until(process, BUSY)
         process.send_signal(signal.SIGHUP)
         out, err = process.communicate(timeout=50)
