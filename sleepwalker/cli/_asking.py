@@ -63,7 +63,8 @@ HeadersFrom = Annotated[
     typer.Option(
         "--header-env",
         metavar="NAME=VARIABLE",
-        help="The same, with the value in an environment variable: for API keys.",
+        help="A header for the URL's own host, with the value in an environment variable: for "
+        "API keys.",
         rich_help_panel=WHO,
     ),
 ]

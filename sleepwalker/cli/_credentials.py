@@ -105,7 +105,7 @@ def _own(how: Auth, origin: Origin, environ: Mapping[str, str]) -> Any:
     if found is None:
         msg = (
             f"no credentials for {origin}: add an entry for it to your netrc file, or say "
-            "--auth none (nothing is told who you are), env or prompt"
+            "--auth none (nobody is told who you are), env or prompt"
         )
         raise CredentialsError(msg)
     return found
@@ -187,10 +187,9 @@ def header(text: str) -> tuple[str, str]:
         raise UsageError("--header takes 'Name: value'")
     name = name.strip()
     if REDACTION.secret_header(name):
-        msg = (
-            f"--header {name}: every user of this machine can read it: use --auth, or "
-            f"--header-env {name}=VARIABLE with the value in an environment variable"
-        )
+        msg = f"--header {name}: every user of this machine can read it: use --auth"
+        if name.lower() != "authorization":
+            msg += f", or --header-env {name}=VARIABLE with the value in an environment variable"
         raise UsageError(msg)
     return name, value.strip()
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sleepwalker.cli import _links
 from sleepwalker.cli._failures import UsageError, telling
 from sleepwalker.cli._text import without_userinfo
-from sleepwalker.exceptions import HTTPError
 from sleepwalker.links import Known
 from sleepwalker.links._urls import canonical
 
@@ -44,9 +43,12 @@ def line(visit: Visit, rels: Sequence[str], *, data: bool) -> bytes:
             record["data"] = visit.resource.data
     if visit.error is not None:
         error = telling(visit.error)
-        if isinstance(error, HTTPError):
-            record["status"] = error.http_code
-        record["seconds"] = _rounded(getattr(error, "elapsed", None))
+        answer = getattr(error, "response", None)
+        taken = getattr(error, "elapsed", None)
+        if answer is not None:
+            record["status"] = answer.status_code
+            taken = answer.elapsed.total_seconds() if taken is None else taken
+        record["seconds"] = _rounded(taken)
         record["error"] = {"type": type(error).__name__, "message": str(error)}
     return json.dumps(record).encode() + b"\n"
 

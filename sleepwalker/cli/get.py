@@ -80,7 +80,11 @@ class Step(NamedTuple):
             return named[0]
         if not named and self.which.isdecimal() and 0 < int(self.which) <= len(there):
             return there[int(self.which) - 1]
-        msg = f"of {len(there)} links {self.rel!r} none, or several, are {self.which!r}"
+        msg = f"of {len(there)} links {self.rel!r} " + (
+            f"{len(named)} have the name {self.which!r}"
+            if named
+            else f"none has the name or number {self.which!r}"
+        )
         raise RelationError(msg, relations=tuple(links))
 
 

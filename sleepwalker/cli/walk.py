@@ -141,7 +141,7 @@ class Walk:
         if code == Exit.INCOMPLETE and first and first.error and first.source is None:
             # It has not come further than its start: that is what is wrong.
             return self._command.fail(first.error)
-        if code != Exit.DONE or self._command.errors.is_terminal:
+        if code != Exit.DONE or progress.left_out or self._command.errors.is_terminal:
             late = code == Exit.TIMEOUT
             self._command.say(f"sleepwalker: {summary(progress, late=late)}")
         return code
@@ -179,7 +179,8 @@ def summary(progress: Progress, *, late: bool) -> str:
     if progress.failed:
         parts.append(f"{progress.failed:,} could not be had")
     if progress.left_out:
-        parts.append(f"{progress.left_out:,} links were left out")
+        were = "link was" if progress.left_out == 1 else "links were"
+        parts.append(f"{progress.left_out:,} {were} left out")
     if late:
         parts.append("the deadline has passed")
     elif progress.ended == "closed":

@@ -130,7 +130,7 @@ def _text(link: Link, name: str, value: Any) -> Any:
         return "true" if plain else "false"
     if isinstance(plain, str | int | float):
         return str(plain)
-    raise FormError(f"the field {name} of {_named(link)} can't be a {type(value).__name__}")
+    raise FormError(f"the field {name} of {_named(link)} can't be of type {type(value).__name__}")
 
 
 def _named(link: Link) -> str:

@@ -84,7 +84,8 @@ class _Pages(Iterator["Resource"]):
     def _raise_loop(self, page: Resource, target: str) -> NoReturn:
         msg = (
             f"page {self._given} leads by {self._rel!r} back to {page._shown(target)}, "
-            "which was there already"
+            "which was there already, and no page is given twice; follow the link itself if it is "
+            "meant"
         )
         with no_secret_told(page.service, page._trail.headers):
             raise LinkLoopError(msg)

@@ -190,8 +190,8 @@ def test_of_several_links_one_is_taken_by_name_or_number(
     ("rel", "told"),
     [
         ("item", "there are 2 links 'item'; choose one"),
-        ("item[3]", "of 2 links 'item' none, or several, are '3'"),
-        ("item[0]", "of 2 links 'item' none, or several, are '0'"),
+        ("item[3]", "of 2 links 'item' none has the name or number '3'"),
+        ("item[0]", "of 2 links 'item' none has the name or number '0'"),
         ("editor", "there is no link 'editor'; there are 'author', 'search', 'item'"),
         ("editor[1]", "there is no link 'editor'"),
     ],
@@ -300,6 +300,7 @@ def test_a_host_that_can_not_be_reached_has_the_exit_code_6() -> None:
         (("--link", "next=/~2"), "~"),
         (("--link", "next=/a", "--link", "next=/b"), "--link next: there is one already"),
         (("--header", "Accept"), "--header takes 'Name: value'"),
+        (("--header", "Authorization: t"), "every user of this machine can read it: use --auth\n"),
         (("--header-env", "X-Key"), "--header-env takes NAME=VARIABLE"),
         (("--header-env", "Authorization=PATH"), "--header-env Authorization: use --auth"),
         (("--header-env", "X-Key=NO_SUCH"), "the variable that it names is not set"),

@@ -112,20 +112,38 @@ def test_what_resources_say_is_written_for_who_asks(tree: ScriptedServer) -> Non
 
 
 @pytest.mark.parametrize(
-    ("options", "visited"),
+    ("options", "visited", "told"),
     [
-        (("--max-depth", "1"), ["/1", "/11", "/2"]),
-        (("--max-resources", "2"), ["/1", "/11"]),
-        (("--max-resources", "0", "--rel", "next"), ["/", "/1", "/11", "/12", "/2", "/lost"]),
+        (("--max-depth", "1"), ["/1", "/11", "/2"], "links were left out\n"),
+        (("--max-resources", "2"), ["/1", "/11"], "links were left out\n"),
+        (
+            ("--max-resources", "0", "--rel", "next"),
+            ["/", "/1", "/11", "/12", "/2", "/lost"],
+            "goes on from what was written\n",
+        ),
     ],
 )
-def test_it_goes_as_far_as_it_is_told_to(
-    tree: ScriptedServer, options: tuple[str, ...], visited: list[str]
+def test_it_goes_as_far_as_it_is_told_to_and_says_what_was_left_out(
+    tree: ScriptedServer, options: tuple[str, ...], visited: list[str], told: str
 ) -> None:
     done = walk(f"{tree.url}/1", *options, "--order", "breadth")
 
     assert sorted(paths(lines_of(done.out))) == visited
     assert asked_for(tree) == visited
+    assert done.err.endswith(told)
+
+
+def test_an_answer_that_can_not_be_understood_has_its_status_and_time(
+    make_server: MakeServer,
+) -> None:
+    server = make_server(lambda _request: respond(200, HAL, b'{"a": 1,'))
+
+    done = walk(f"{server.url}/")
+    (record,) = lines_of(done.out)
+
+    assert done.code == 10
+    assert (record["status"], record["error"]["type"]) == (200, "DecodeError")
+    assert 0 < record["seconds"] < 20
 
 
 def test_a_walk_in_which_all_was_had_says_nothing_more(make_server: MakeServer) -> None:

@@ -200,7 +200,8 @@ def test_pages_that_lead_back_are_an_error(
     with pytest.raises(LinkLoopError) as caught:
         next(pages)
     assert str(caught.value) == (
-        f"page {page} leads by 'next' back to {server.url}{target}, which was there already"
+        f"page {page} leads by 'next' back to {server.url}{target}, which was there already, and "
+        "no page is given twice; follow the link itself if it is meant"
     )
     assert server.count() == page
 

@@ -218,7 +218,7 @@ def test_what_a_form_has_no_words_for_is_an_error(
     kind: str, value: Any, order: Resource, echoing: ScriptedServer
 ) -> None:
     before = echoing.count()
-    with pytest.raises(FormError, match="the field f of the form of 'add' can't be a "):
+    with pytest.raises(FormError, match="the field f of the form of 'add' can't be of type "):
         order.act(action(echoing, sends=kind), {"f": value})
 
     assert echoing.count() == before
