@@ -26,10 +26,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from sleepwalker import auth as _auth
 from sleepwalker.exceptions import (
+    AuthError,
     ClosedError,
     ConfigurationError,
     EstablishmentError,
     HookError,
+    PlaintextError,
     ReentrantFindError,
     SleepwalkerException,
 )
@@ -75,6 +77,8 @@ SHOWN = 5
 """Hosts whose quota, breaker or limit is not at rest: how many a `repr` shows."""
 PRUNINGS = 4
 """How often, at least, pools are looked at in the time after which they count as idle."""
+_TOLD_IN_FULL = frozenset({AuthError, PlaintextError})
+"""What a hook fails with for what its caller said: the message says what to say instead."""
 
 
 class ResetReport(NamedTuple):
@@ -589,6 +593,9 @@ class ConnectionManager:
             o if o.error is None else o._replace(error=_shown(o.error, redaction, secrets))
             for o in outcomes
         ]
+        cause = next((o.error for o in reversed(shown) if o.error is not None), None)
+        if type(cause) in _TOLD_IN_FULL:
+            told += f": {cause}"
         failure = EstablishmentError(
             f"no connection to {key}: {told}", outcomes=shown, elapsed=elapsed
         )
@@ -596,7 +603,7 @@ class ConnectionManager:
         if isinstance(last, SleepwalkerException):
             # One of a class below ours that never called our constructor has none.
             failure.retry_after = getattr(last, "retry_after", None)
-        failure.__cause__ = next((o.error for o in reversed(shown) if o.error is not None), None)
+        failure.__cause__ = cause
         return failure
 
     def _keep(

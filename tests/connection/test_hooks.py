@@ -1179,6 +1179,9 @@ def test_the_direct_hook_refuses_a_password_over_plain_http_and_is_not_called_ag
     assert isinstance(error.__cause__, PlaintextError)
     assert len(witness.of(HookCalled)) == 1
     assert PASSWORD not in str(error)
+    assert str(error).startswith("no connection to http://h (auth: basic): DirectHook failed ")
+    assert "(PlaintextError): refusing to send a password" in str(error)
+    assert "allow_plaintext=True" in str(error)
 
 
 def test_the_direct_hooks_repr_shows_no_secret() -> None:
