@@ -116,6 +116,8 @@ _HINTS: tuple[tuple[type[BaseException], str, str], ...] = (
     (CircuitOpenError, "", "--policy breaker=none"),
     (CertificateError, "not trusted", "--cacert FILE"),
     (ResponseTooLarge, "body", "--policy response_limits.body=BYTES"),
+    (DecodeError, "json_depth", "--policy response_limits.json_depth=N"),
+    (DecodeError, "", "get --raw shows what came"),
     (DeadlineExceeded, "", "--deadline SECONDS, or --policy deadline=SECONDS for each request"),
     (TimeoutError, "", "--timeout SECONDS"),
     (

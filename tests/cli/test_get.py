@@ -256,7 +256,8 @@ def test_an_array_without_a_name_can_be_where_links_are(server: ScriptedServer) 
         (linking("up", "mailto:x@example.com"), ("--follow", "up"), 8, "only http and https"),
         (linking("up", "//u:p4ssw0rd@h.example/"), ("--follow", "up"), 8, "without userinfo"),
         (hal("{"), ("--format", "hal", "--follow", "up"), 9, "there is no link 'up'"),
-        (respond(200, {"Content-Type": HAL}, b"{"), (), 10, "JSON"),
+        (respond(200, {"Content-Type": HAL}, b"{"), (), 10, "(here: get --raw shows what came)"),
+        (respond(200, {"Content-Type": HAL}, b"[" * 501), (), 10, "response_limits.json_depth=N"),
     ],
     ids=lambda value: str(value) if isinstance(value, int) else "",
 )
