@@ -450,7 +450,13 @@ class Resource:
                 condition["If-Modified-Since"] = at
         settings = Settings(timeout, deadline, policy, name=name)
         made = self._send("GET", NO_CONTENT, condition, headers, settings)
-        return self if condition and made.status == NOT_MODIFIED else made
+        if not condition or made.status != NOT_MODIFIED:
+            return made
+        if made.response is None or not made.response.history:
+            return self
+        # What it was redirected to has the tag of this one, but is another resource: tags tell only
+        # representations of one resource from each other (RFC 9110, section 8.8.3).
+        return self._send("GET", NO_CONTENT, {}, headers, settings)
 
     def _is_representation(self) -> bool:
         """Whether it is what was got, whole and understood: what need not be got again."""

@@ -58,7 +58,7 @@ from sleepwalker.observability import names
 from sleepwalker.testing import SkippingClock
 from tests.crew import at_once
 from tests.integration.retrying import lines
-from tests.servers import respond, stall
+from tests.servers import redirect, respond, stall
 from tests.telemetry import Watched
 
 if TYPE_CHECKING:
@@ -1117,6 +1117,26 @@ def test_what_has_not_changed_is_the_very_same(
     assert request.headers["If-None-Match"] == 'W/"v1"'
     assert request.headers["Cache-Control"] == "no-cache"
     assert "If-Modified-Since" not in request.headers
+
+
+def test_what_it_is_redirected_to_is_another_one_though_it_has_the_same_tag(
+    services: ServiceManager, server: ScriptedServer
+) -> None:
+    tag = {"ETag": '"1"'}
+    server.script(
+        respond(200, tag, json="old"),
+        redirect(302, "/new"),
+        respond(304, tag),
+        redirect(302, "/new"),
+        respond(200, tag, json="new"),
+    )
+    old = services.get(f"{server.url}/old")
+
+    new = old.refresh()
+
+    assert (new.url, new.data) == (f"{server.url}/new", "new")
+    asked = [request.headers.get("If-None-Match") for request in server.requests]
+    assert asked == [None, '"1"', '"1"', None, None]
 
 
 def test_what_has_changed_is_another_one(services: ServiceManager, server: ScriptedServer) -> None:
