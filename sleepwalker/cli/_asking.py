@@ -14,8 +14,6 @@ from sleepwalker.cli._services import Options
 
 WHO, HOW, WHAT = "Who we are", "How it is asked for", "What is shown"
 """The panels of the help."""
-ANY_NUMBER = 1_000_000_000
-"""Links one after the other: a walk is bounded by other settings."""
 
 SETTINGS = {"allow_extra_args": True}
 """Of the commands: typer would quote a superfluous argument, which may be a URL with a password."""
@@ -387,7 +385,6 @@ def walk(
         cacert=cacert,
         allow_plaintext=allow_plaintext,
         verbosity=verbose,
-        max_hops=ANY_NUMBER,
     )
     request = work.Request(
         options=options,

@@ -64,7 +64,6 @@ class Options:
     cacert: str | None = None
     allow_plaintext: bool = False
     verbosity: int = 0
-    max_hops: int = 1000
 
 
 class Client:
@@ -117,7 +116,6 @@ class Client:
                 netrc=who.netrc,
                 template_hosts=options.template_hosts,
                 guard=guard,
-                max_hops=options.max_hops,
             )
         except ConfigurationError as error:
             raise UsageError(error.message) from error

@@ -58,7 +58,8 @@ class ServiceManager:
     :param template_hosts: patterns of the hosts that the variables of a template may lead to
     :param guard: `True`, or an `AddressGuard`: links lead to no address that is not global unicast.
         The hooks of `connections` have to make their connections with a guard then.
-    :param max_hops: how many links may be followed one after the other, pages not counted
+    :param max_hops: how many links may be followed one after the other, those of pages and of
+        traversals not counted
     :param max_pages: how many pages `Resource.pages` gives at most
     :param formats: which formats of links are known, in the order in which they are asked
     :raises ConfigurationError: for a setting that can't be used

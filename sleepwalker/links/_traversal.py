@@ -181,9 +181,10 @@ class Traversal(Iterator[Visit]):
         return self._run.progress()
 
     def close(self) -> None:
-        """End what is under way, and wait until it has ended.
+        """End what is under way, and wait until it has ended; called by `rels`, it doesn't wait.
 
-        What is connecting just then ends by its connect timeout at the latest.
+        What is connecting just then ends by its connect timeout at the latest, and what waits for
+        its turn at a host's limit by its deadline.
         """
         self._finalizer.detach()
         self._run.stop()
@@ -424,9 +425,13 @@ class _Run:
         self._cancellation.cancel()
 
     def join(self) -> None:
-        """Wait until the workers have ended."""
-        for thread in [] if self._is_of_parent() else list(self._threads):
-            if thread is not threading.current_thread() and thread.ident is not None:
+        """Wait until the workers have ended; who is one of them doesn't wait for the others."""
+        threads = [] if self._is_of_parent() else list(self._threads)
+        if threading.current_thread() in threads:
+            # Two of them would wait for each other.
+            return
+        for thread in threads:
+            if thread.ident is not None:
                 thread.join()
 
     def _is_of_parent(self) -> bool:
@@ -442,8 +447,18 @@ class _Run:
         with self._lock:
             self._mark(how)
             self._frontier.drop()
-            if self._frontier.is_over:
-                self._rouse()
+            self._finish_if_over()
+
+    def _finish_if_over(self) -> bool:
+        """Tell everybody, once nothing is under way and nothing waits; whether that is so."""
+        if not self._frontier.is_over:
+            return False
+        # Whose turn was yet to come, behind what the deadline has dropped.
+        for number in sorted(self._early):
+            self._take_in(*self._early.pop(number))
+        self._mark("complete")
+        self._rouse()
+        return True
 
     def _rouse(self) -> None:
         """Have everybody see that it is over."""
@@ -476,9 +491,7 @@ class _Run:
             for each in starts:
                 self._frontier.add(*each)
             self._staff()
-            if self._frontier.is_over:
-                self._mark("complete")
-                self._rouse()
+            self._finish_if_over()
         if not self._threads:
             self._tell_end()
 
@@ -517,7 +530,8 @@ class _Run:
             msg = f"known: the source of {shown} is not among those before it"
             raise ConfigurationError(msg)
         link = Link(rel=known.rel or "related", href=known.requested, base=known.source)
-        step = stepped(*before, link, known.source, {})
+        service, trail = before
+        step = stepped(service, _first_hop(trail), link, known.source, {})
         return step.service, step.trail
 
     # --- the workers' side -------------------------------------------------------------------
@@ -609,7 +623,8 @@ class _Run:
             return service._request(
                 "GET", task.url, headers=headers, formats=formats, settings=settings
             )
-        return followed(task.found, task.service, task.trail, task.link, settings=settings)
+        trail = _first_hop(task.trail)
+        return followed(task.found, task.service, trail, task.link, settings=settings)
 
     def _done(self, taken: Numbered[_Task], came: tuple[Visit, list[_Further]]) -> None:
         """Take in what came of a task."""
@@ -625,9 +640,7 @@ class _Run:
                     self._take_in(*early)
             else:
                 self._take_in(taken.task, *came)
-            if self._frontier.is_over:
-                self._mark("complete")
-                self._rouse()
+            if self._finish_if_over():
                 return
             self._staff()
             # For the host that is free again, and the links that came.
@@ -728,6 +741,11 @@ class _Run:
 
     def _renew_in_child(self) -> None:
         self._lock = threading.RLock()
+
+
+def _first_hop(trail: Trail) -> Trail:
+    """The trail of one of many links: how far they may lead is for `max_depth` to say."""
+    return trail._replace(hops=0) if trail.hops else trail
 
 
 def traversal(

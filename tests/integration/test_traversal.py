@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sleepwalker import ConfigurationError, Policy, deadline
-from sleepwalker.links import Link, Resource, Visit
+from sleepwalker.links import Known, Link, Resource, Visit
 from sleepwalker.testing import SkippingClock
 from tests.crew import Job
 from tests.integration.walking import (
@@ -512,6 +512,61 @@ def test_it_can_be_closed_by_another_thread_than_the_one_that_waits(
     found.close()
 
     assert len(waiting.result()) <= 1
+
+
+def test_it_can_be_closed_by_several_of_its_workers_at_once(
+    services: ServiceManager, sites: list[Site]
+) -> None:
+    one, other, _ = sites
+    one.pages = {"/": [one.url("/a"), other.url("/b")], "/a": ()}
+    other.pages = {"/b": ()}
+    meeting = threading.Barrier(2)
+
+    def choose(resource: Resource) -> list[Link]:
+        if resource.url == one.url():
+            return resource.links.all("item")
+        meeting.wait(PATIENCE)
+        found.close()
+        return []
+
+    found = services.traverse(one.url(), choose)
+
+    Job(lambda: list(found)).wait(PATIENCE)
+
+    assert found.progress.ended == "closed"
+
+
+def test_breadth_first_a_deadline_keeps_back_nothing_that_was_got(
+    services: ServiceManager, sites: list[Site]
+) -> None:
+    one, other, _ = sites
+    one.pages = {
+        "/": [one.url("/slow"), one.url("/never"), other.url("/a"), other.url("/b")],
+        "/slow": stall(),
+    }
+    other.pages = {"/a": (), "/b": ()}
+
+    with services.traverse(one.url(), ITEM, order="breadth", per_host=1, deadline=0.8) as found:
+        visits = list(found)
+
+    assert paths(visits) == ["/", "/slow", "/a", "/b"]
+    assert failures(visits) == {"/slow": "DeadlineExceeded"}
+    done = found.progress
+    assert (done.visited, done.failed, done.left_out, done.ended) == (3, 1, 1, "deadline")
+
+
+def test_how_deep_it_goes_is_for_its_own_bound_to_say(site: Site) -> None:
+    site.pages = {"/": ["/1"], "/1": ["/2"], "/2": ["/3"], "/3": ()}
+    with quiet(max_hops=2) as services:
+        visits = list(services.traverse(site.url(), ITEM))
+        kept = [
+            Known(v.url, v.depth, v.rel, v.source, v.requested, v.resource.links.all("item"))
+            for v in visits
+            if v.resource is not None
+        ]
+        again = list(services.traverse(site.url(), ITEM, known=kept))
+
+    assert (paths(visits), failures(visits), again) == (["/", "/1", "/2", "/3"], {}, [])
 
 
 # --- errors ----------------------------------------------------------------------------------
