@@ -483,7 +483,8 @@ class Resource:
         :param if_match: `True`: its own entity tag goes along as `If-Match`, or if it has none, the
             time of its last change as `If-Unmodified-Since`; a text: that entity tag; `False`:
             whatever is there is overwritten
-        :raises HTTPPreconditionFailed: when somebody has changed it
+        :raises HTTPPreconditionFailed: when somebody has changed it; with `outcome_unknown` it may
+            have been an earlier attempt of this very call, whose answer was lost
         :raises SleepwalkerException: as `Connection.request`; the other arguments are as there
         """
         settings = Settings(timeout, deadline, policy, idempotency_key, idempotent, name)
