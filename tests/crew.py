@@ -85,6 +85,20 @@ def at_once(tasks: list[Callable[[], T]]) -> list[Job[T]]:
     return [Job(partial(begin, task)) for task in tasks]
 
 
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until a thread has come as far as that, where it records nothing.
+
+    Raises:
+        AssertionError: it doesn't within `PATIENCE`.
+    """
+    pause = threading.Event()
+    for _ in range(int(PATIENCE * 1000)):
+        if holds():
+            return
+        pause.wait(0.001)
+    raise AssertionError("it did not come to that")
+
+
 def wait_for(event: threading.Event) -> None:
     """Wait for an event.
 

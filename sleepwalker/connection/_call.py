@@ -467,6 +467,8 @@ class Call:
             response, error = self._exchanged(request)
             result = result_of(response, error)
         except NotAdmitted:
+            if self._cancellation is not None:
+                self._cancellation.refuse(f"{self._what()}: waiting its turn")
             raise
         except BaseException:
             # By the caller's own code perhaps, or an interrupt; the host may have answered.

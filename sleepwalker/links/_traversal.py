@@ -183,8 +183,8 @@ class Traversal(Iterator[Visit]):
     def close(self) -> None:
         """End what is under way, and wait until it has ended; called by `rels`, it doesn't wait.
 
-        What is connecting just then ends by its connect timeout at the latest, and what waits for
-        its turn at a host's limit by its deadline.
+        What is connecting just then ends by its connect timeout at the latest, and what waits for a
+        connection that another thread establishes with that.
         """
         self._finalizer.detach()
         self._run.stop()

@@ -17,13 +17,13 @@ import threading
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sleepwalker.exceptions import CancelledError
 from sleepwalker.resilience.clock import SYSTEM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sleepwalker.resilience.clock import Clock
 
@@ -71,8 +71,21 @@ class Cancellation:
             else:
                 self._sockets[id(owner)] = sock
 
+    def wakes(self, owner: object, wake: Callable[[], object]) -> None:
+        """Remember what ends the waiting of an owner that waits at no socket.
+
+        :param wake: called at most once, by whoever cancels; it must not wait itself
+        """
+        self._renew_in_child()
+        with self._lock:
+            cancelled = self._cancelled
+            if not cancelled:
+                self._sockets[id(owner)] = _Wake(wake)
+        if cancelled:
+            wake()
+
     def let_go(self, owner: object) -> None:
-        """Forget the socket of an owner."""
+        """Forget the socket of an owner, or what wakes it."""
         self._renew_in_child()
         with self._lock:
             self._sockets.pop(id(owner), None)
@@ -104,8 +117,17 @@ class Cancellation:
             self._renew()
 
 
+class _Wake(NamedTuple):
+    """What wakes somebody who waits at no socket."""
+
+    wake: Callable[[], object]
+
+
 def _shut(sock: Any) -> None:
-    """Let whoever waits at a socket find it at its end."""
+    """Let whoever waits at a socket find it at its end; or wake them."""
+    if isinstance(sock, _Wake):
+        sock.wake()
+        return
     with suppress(OSError, TypeError, AttributeError, ValueError):
         # Past TLS, whose own way of shutting is not for other threads than the one that reads.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)

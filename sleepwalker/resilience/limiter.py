@@ -12,11 +12,14 @@ Rules:
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sleepwalker.exceptions import ConcurrencyLimitError
+from sleepwalker.resilience import cancellation as _cancellation
 from sleepwalker.resilience.layers import Result
 from sleepwalker.resilience.policy import AdaptiveLimit, Limit, settings_of
 
@@ -182,13 +185,21 @@ class LimiterPermit:
         """Be let through.
 
         :param patience: seconds to wait at most
-        :raises ConcurrencyLimitError: when that was not long enough
+        :raises ConcurrencyLimitError: when that was not long enough, or was cancelled
         """
         gate = threading.Lock()
         gate.acquire()
-        if self.request(gate.release):
+        wake = functools.partial(_open, gate)
+        if self.request(wake):
             return
-        gate.acquire(timeout=min(max(patience, 0.0), threading.TIMEOUT_MAX))
+        cancellation = _cancellation.ambient()
+        if cancellation is not None:
+            cancellation.wakes(self, wake)
+        try:
+            gate.acquire(timeout=min(max(patience, 0.0), threading.TIMEOUT_MAX))
+        finally:
+            if cancellation is not None:
+                cancellation.let_go(self)
         if not self._limiter._stays(self):
             raise self.refusal(patience)
 
@@ -205,3 +216,9 @@ class LimiterPermit:
     def end(self, result: Result) -> None:
         """The call has ended so; or was never let through, which changes nothing."""
         self._limiter._leave(self, result)
+
+
+def _open(gate: threading.Lock) -> None:
+    # By who makes room and by who cancels, maybe both.
+    with suppress(RuntimeError):
+        gate.release()

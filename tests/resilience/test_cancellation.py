@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sleepwalker import ANONYMOUS, CancelledError, Connection, Policy
+from sleepwalker import ANONYMOUS, CancelledError, Connection, Limit, Policy
 from sleepwalker.resilience.cancellation import Cancellation, ambient, entered
 from sleepwalker.resilience.clock import SYSTEM
+from sleepwalker.resilience.layers import Result
+from sleepwalker.resilience.limiter import ConcurrencyLimiter
 from sleepwalker.testing import SkippingClock
-from tests.crew import Job
+from tests.crew import Job, until
 from tests.integration.retrying import Client
 from tests.servers import echo, raw, respond, stall, stall_handshake, trickle, wire
 
@@ -285,6 +287,45 @@ def test_a_wait_between_attempts_is_cancelled(server: ScriptedServer) -> None:
         assert server.count() == 1
         # The answer that stood for the failure is let go of.
         assert conn.drained(5)
+
+
+def test_a_wait_for_a_turn_at_a_hosts_limit_is_cancelled(server: ScriptedServer) -> None:
+    server.script(stall())
+    mine, others = Cancellation(), Cancellation()
+    with Connection(server.url, ANONYMOUS, policy=Policy(limit=Limit(calls=1)), **QUIET) as conn:
+        holding = calling(conn, others)
+        server.wait_for(lambda: server.count() == 1)
+        waiting = calling(conn, mine)
+        until(lambda: "1 waiting" in repr(conn))
+
+        mine.cancel()
+
+        assert cancelled(waiting).attempts == 0
+        assert "waiting" not in repr(conn)
+        others.cancel()
+        assert cancelled(holding).attempts == 1
+        assert conn.request("GET", "/").status_code == 200
+        assert server.count() == 2
+
+
+def test_who_is_let_in_and_cancelled_at_once_is_woken_once() -> None:
+    limiter = ConcurrencyLimiter(Limit(calls=1))
+    holder, waiter = limiter.permit(), limiter.permit()
+    holder.acquire()
+    cancellation = Cancellation()
+
+    def wait() -> None:
+        with entered(cancellation):
+            waiter.acquire(5.0)
+
+    job = Job(wait)
+    until(lambda: limiter.waiting == 1)
+    holder.end(Result.SUCCESS)
+    cancellation.cancel()
+
+    job.result()
+    waiter.end(Result.SUCCESS)
+    assert limiter.in_flight == 0
 
 
 def test_a_new_call_is_refused_before_anything_is_sent(server: ScriptedServer) -> None:

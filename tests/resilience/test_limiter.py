@@ -22,7 +22,7 @@ from sleepwalker.resilience import limiter as module
 from sleepwalker.resilience.layers import Result
 from sleepwalker.resilience.limiter import ConcurrencyLimiter, LimiterPermit
 from sleepwalker.resilience.policy import AdaptiveLimit, Limit, Policy
-from tests.crew import PATIENCE, Job, at_once, wait_for
+from tests.crew import PATIENCE, Job, at_once, until, wait_for
 from tests.resilience.turns import at_point, interrupted, meanwhile
 
 if TYPE_CHECKING:
@@ -237,16 +237,6 @@ def test_who_waits_goes_on_when_a_place_is_handed_over(patience: float) -> None:
 
     assert permit.held
     assert counted(limiter) == (1, 1, 0)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until a thread has come as far as that."""
-    pause = threading.Event()
-    for _ in range(int(PATIENCE * 1000)):
-        if holds():
-            return
-        pause.wait(0.001)
-    pytest.fail("it did not come to that")
 
 
 def test_no_lock_is_held_while_anybody_waits() -> None:
