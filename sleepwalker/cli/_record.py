@@ -19,6 +19,7 @@ from sleepwalker.cli import _links
 from sleepwalker.cli._failures import UsageError, telling
 from sleepwalker.cli._text import without_userinfo
 from sleepwalker.links import Known
+from sleepwalker.links._link import goes_by_itself
 from sleepwalker.links._urls import canonical
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _of_resource(resource: Resource, rels: Sequence[str]) -> dict[str, Any]:
 
 def followed(resource: Resource, rel: str) -> list[Link]:
     """The links of a relation that a traversal follows."""
-    return [link for link in resource.links.all(rel) if link.method in {"GET", "HEAD"}]
+    return [link for link in resource.links.all(rel) if goes_by_itself(link)]
 
 
 def _rounded(seconds: float | None) -> float | None:

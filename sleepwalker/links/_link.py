@@ -235,6 +235,14 @@ def folded(relation: str) -> str:
     return relation.lower() if relation.isascii() else relation.translate(_LOWER)
 
 
+def goes_by_itself(link: Link) -> bool:
+    """Whether a link may be followed by who only goes through all of them.
+
+    What may change something may not, nor what is to be filled in: somebody has to mean it.
+    """
+    return link.method.upper() in {"GET", "HEAD"} and not link.fields
+
+
 class Links(Mapping[str, "Link | list[Link]"]):
     """The links of a document by relation: a `Link`, or a list where there are several.
 

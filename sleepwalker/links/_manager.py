@@ -197,7 +197,7 @@ class ServiceManager:
 
         :param start: URLs, or resources that are there already
         :param rels: the relations to follow; or what gives the links to follow from a resource.
-            Links that may change something (a POST) are never followed.
+            Links that may change something (a POST), and forms, are never followed.
         :param known: what an earlier traversal from the same start visited, in its order: it is not
             asked for again, but the links in it that lead to anything else are followed; gone
             through twice unless it is an iterator

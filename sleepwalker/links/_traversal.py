@@ -45,7 +45,7 @@ from sleepwalker.resilience.deadline import Deadline, seconds_of
 
 from ._exchange import DEFAULT, Settings
 from ._frontier import Frontier, Numbered
-from ._link import Link
+from ._link import Link, goes_by_itself
 from ._resource import Resource, Trail, followed, stepped
 from ._urls import canonical
 
@@ -721,8 +721,7 @@ class _Run:
             if wrong := [link for link in links if not isinstance(link, Link)]:
                 msg = f"rels must give the Links to follow, not {type(wrong[0]).__name__}"
                 raise ConfigurationError(msg)
-        # What may change something is never followed by itself.
-        return [link for link in links if link.method in {"GET", "HEAD"}]
+        return [link for link in links if goes_by_itself(link)]
 
     def _tell_end(self) -> None:
         """The last worker has ended: so does the span."""

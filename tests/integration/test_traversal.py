@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sleepwalker import ConfigurationError, Policy, deadline
-from sleepwalker.links import Known, Link, Resource, Visit
+from sleepwalker.links import Field, Known, Link, Resource, Visit
 from sleepwalker.testing import SkippingClock
 from tests.crew import Job
 from tests.integration.walking import (
@@ -209,6 +209,15 @@ def test_what_may_change_something_is_never_followed(services: ServiceManager, s
         ("/read", "GET"),
         ("/head", "HEAD"),
     }
+
+
+def test_what_is_to_be_filled_in_is_never_followed(services: ServiceManager, site: Site) -> None:
+    site.pages = {"/": ()}
+
+    def links(resource: Resource) -> list[Link]:
+        return [Link(rel="search", href="/s", base=resource.url, fields=(Field("q", "all"),))]
+
+    assert paths(list(services.traverse(site.url(), links))) == ["/"]
 
 
 @ORDERS
