@@ -14,6 +14,7 @@ from sleepwalker.connection import AddressGuard, ConnectionManager, DirectHook, 
 from sleepwalker.connection._guard import checked_guard
 from sleepwalker.connection._pools import PoolKey
 from sleepwalker.exceptions import ConfigurationError, URLError
+from sleepwalker.resilience.policy import check_whole
 
 from ._crossing import Crossing
 from ._exchange import Settings
@@ -84,8 +85,9 @@ class ServiceManager:
         if connections is not None and not isinstance(connections, ConnectionManager):
             msg = f"connections must be a ConnectionManager, not {type(connections).__name__}"
             raise ConfigurationError(msg)
-        self.max_hops = _whole("max_hops", max_hops)
-        self.max_pages = _whole("max_pages", max_pages)
+        check_whole(max_hops, "max_hops")
+        check_whole(max_pages, "max_pages")
+        self.max_hops, self.max_pages = max_hops, max_pages
         self._owns = connections is None
         if connections is None:
             known = None if callable(credentials) else credentials
@@ -284,10 +286,3 @@ def _long_for(auth: Any) -> Any:
     if isinstance(auth, tuple) and len(auth) == 2:
         return HTTPBasicAuth(*auth)
     return auth
-
-
-def _whole(setting: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        msg = f"{setting} must be a whole number of at least 1, not {value!r}"
-        raise ConfigurationError(msg)
-    return value

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sleepwalker.exceptions import (
-    ConfigurationError,
     LinkError,
     LinkLoopError,
     TooManyHopsError,
 )
+from sleepwalker.resilience.policy import check_whole
 
 from ._telling import no_secret_told
 from ._urls import canonical
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 def pages(first: Resource, rel: str, most: int | None) -> Iterator[Resource]:
     """A page and those behind it."""
     most = first.service.services.max_pages if most is None else most
-    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-        msg = f"max_pages must be a whole number of at least 1, not {most!r}"
-        raise ConfigurationError(msg)
+    check_whole(most, "max_pages")
     return _Pages(first, rel, most)
 
 

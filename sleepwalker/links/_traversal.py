@@ -42,6 +42,7 @@ from sleepwalker.observability.redaction import DEFAULT as REDACTION
 from sleepwalker.resilience import cancellation as _cancellation
 from sleepwalker.resilience import deadline as _deadline
 from sleepwalker.resilience.deadline import Deadline, seconds_of
+from sleepwalker.resilience.policy import check_whole
 
 from ._exchange import DEFAULT, Settings
 from ._frontier import Frontier, Numbered
@@ -269,11 +270,8 @@ def bounds(
         ("max_resources", max_resources, 1, True),
         ("buffer", buffer, 1, True),
     ):
-        if optional and value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            msg = f"{setting} must be a whole number of at least {least}, not {value!r}"
-            raise ConfigurationError(msg)
+        if not (optional and value is None):
+            check_whole(value, setting, least=least)
     return Bounds(
         order,
         concurrency,

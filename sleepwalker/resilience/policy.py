@@ -73,17 +73,17 @@ class Quota:
     """What a call that succeeds without a retry earns."""
 
     def __post_init__(self) -> None:
-        _whole(self.tokens, "quota tokens", least=1)
+        check_whole(self.tokens, "quota tokens", least=1)
         for name in ("transient", "throttled"):
             cost = getattr(self, name)
-            _whole(cost, f"quota {name}", least=1)
+            check_whole(cost, f"quota {name}", least=1)
             if cost > self.tokens:
                 msg = (
                     f"quota {name} must be at most the {self.tokens} tokens there are, not {cost}: "
                     "nothing would ever be retried (attempts=1 says so)"
                 )
                 raise ConfigurationError(msg)
-        _whole(self.success, "quota success", least=0)
+        check_whole(self.success, "quota success", least=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +112,10 @@ class Breaker:
             msg = f"breaker failure_ratio must be more than 0 and at most 1, not {ratio!r}"
             raise ConfigurationError(msg)
         object.__setattr__(self, "failure_ratio", ratio)
-        _whole(self.calls, "breaker calls", least=1)
+        check_whole(self.calls, "breaker calls", least=1)
         for name in ("window", "open_for"):
             object.__setattr__(self, name, seconds_of(getattr(self, name), f"breaker {name}"))
-        _whole(self.probes, "breaker probes", least=1)
+        check_whole(self.probes, "breaker probes", least=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ class Limit:
     """As many as a connection keeps sockets."""
 
     def __post_init__(self) -> None:
-        _whole(self.calls, "limit calls", least=1)
+        check_whole(self.calls, "limit calls", least=1)
 
     @property
     def most(self) -> int:
@@ -154,7 +154,7 @@ class AdaptiveLimit:
 
     def __post_init__(self) -> None:
         for name in ("start", "least", "most"):
-            _whole(getattr(self, name), f"limit {name}", least=1)
+            check_whole(getattr(self, name), f"limit {name}", least=1)
         if not self.least <= self.start <= self.most:
             msg = (
                 "limit must have least <= start <= most, not "
@@ -187,8 +187,8 @@ class ResponseLimits:
     def __post_init__(self) -> None:
         for name in ("body", "header_bytes", "json_depth"):
             if getattr(self, name) is not None:
-                _whole(getattr(self, name), f"response limit {name}", least=1)
-        _whole(self.headers, "response limit headers", least=1)
+                check_whole(getattr(self, name), f"response limit {name}", least=1)
+        check_whole(self.headers, "response limit headers", least=1)
         if self.headers > 100:
             msg = f"response limit headers must be at most 100, not {self.headers}"
             raise ConfigurationError(msg)
@@ -260,8 +260,8 @@ class Policy:
     """Tells named hosts how long the call has left; `None`: nobody."""
 
     def __post_init__(self) -> None:
-        _whole(self.attempts, "attempts", least=1)
-        _whole(self.redirects, "redirects", least=0)
+        check_whole(self.attempts, "attempts", least=1)
+        check_whole(self.redirects, "redirects", least=0)
         for name, classes in NESTED.items():
             value = getattr(self, name)
             if value is not None and not isinstance(value, classes):
@@ -360,7 +360,11 @@ def _settings_in(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
     return settings | nested
 
 
-def _whole(value: object, name: str, *, least: int) -> None:
+def check_whole(value: object, name: str, *, least: int = 1) -> None:
+    """Make sure that a setting is a whole number.
+
+    :raises ConfigurationError: when it is none, or less than it may be
+    """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         msg = f"{name} must be a whole number of at least {least}, not {value!r}"
         raise ConfigurationError(msg)

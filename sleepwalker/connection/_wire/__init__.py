@@ -26,7 +26,9 @@ Rules:
 4. Only public seams: adapter methods made for overriding, `pool_classes_by_scheme`,
    `ConnectionCls`, `QueueCls`, `response_class`, a connection's `sock`, `host`, `port`, `timeout`,
    `ssl_context` and `is_connected`, a context's `sslsocket_class`, a TLS socket's
-   `suppress_ragged_eofs`, and the queue of idle sockets.
+   `suppress_ragged_eofs`, and the queue of idle sockets. Two that are not: the jar that a
+   `PreparedRequest` keeps, which tests compare with what `requests` puts there, and the names in
+   `os.environ` as the system has them, with a longer way where they are not there.
 5. Nothing waits longer than the call's pace says: not the resolver, an address, a handshake, a
    read or a write.
 6. After a fork, the child can't read or write its parent's sockets, and has new queues.
