@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sleepwalker.observability import events, names
 
-from ._wire import Exchange
+from ._wire import Exchange, version_of
 
 if TYPE_CHECKING:
     import requests
@@ -103,7 +103,7 @@ class Attempt:
         attributes: dict[str, Any] = {}
         if status is not None:
             attributes[names.ATTR_STATUS] = status
-        version = HTTP_VERSIONS.get(getattr(getattr(response, "raw", None), "version", None) or 0)
+        version = HTTP_VERSIONS.get(version_of(response))
         if version is not None:
             attributes[names.ATTR_PROTOCOL_VERSION] = version
         tracing = self._telemetry.tracing

@@ -446,8 +446,7 @@ class Call:
         request = hop.prepared.copy()
         # `copy` shares the hooks, to which auth objects add theirs.
         request.hooks = {
-            event: [self._callers_hook(hook) for hook in hooks]
-            for event, hooks in hop.prepared.hooks.items()
+            event: [*map(self._callers_hook, hooks)] for event, hooks in hop.prepared.hooks.items()
         }
         if hop.sent:
             hop.body.rewind()
@@ -847,9 +846,10 @@ class Call:
         """The headers of an answer are here."""
         assert self._attempt is not None  # noqa: S101 - as above
         self._attempt.response = response
-        limits = self._policy.response_limits
-        limit = None if limits is None or self._options.stream else limits.body
-        response.raw = _wire.bounded(response.raw, limit, self.pace)
+        if not isinstance(response, _wire.Reply):
+            limits = self._policy.response_limits
+            limit = None if limits is None or self._options.stream else limits.body
+            response.raw = _wire.bounded(response.raw, limit, self.pace)
         if self._replaying:
             self._replaying = False
             self._tracing.lift()

@@ -32,7 +32,7 @@ from . import _admission, _forks, _headers, _json, _urls
 from ._call import LONGEST_URL, Call, Options
 from ._guard import AddressGuard, checked_guard
 from ._timeouts import Timeout
-from ._wire import IDLE, Session
+from ._wire import IDLE, Fields, Session
 
 if TYPE_CHECKING:
     import json
@@ -58,6 +58,8 @@ NO_CONTENT = 204
 Path: TypeAlias = str | os.PathLike[str]
 _JSON_BODY = {"Content-Type": "application/json"}
 _JSON = {"Accept": "application/json"} | _JSON_BODY
+_UNSAID = Options()
+"""What a caller says who says nothing."""
 _OF_REQUESTS = {"Accept": "*/*"}
 """What a session has from the start, and so says nothing of what its user wants."""
 
@@ -195,6 +197,8 @@ class Connection:
         """Its manager's, who counts at such times; `None` as long as it has no manager."""
         self._lock = threading.RLock()
         self._session: Session | None = None
+        self._json_defaults: tuple[Any, int | None, Fields] | None = None
+        """The common headers when they were asked for last, and what goes with them."""
         self._netrc_auth: Any = None
         self._responses: threading.local | None = None
         self._in_flight = 0
@@ -418,16 +422,19 @@ class Connection:
         arguments = {
             "params": params,
             "data": None if body is None else _json.encode(body, self.JsonEncoder),
-            "headers": _headers.checked(extra_headers, self._defaults(_JSON)),
+            "headers": self._json_headers(extra_headers),
         }
-        options = Options(
-            timeout=Timeout.of(timeout),
-            deadline=None if deadline is None else seconds_of(deadline, "deadline"),
-            policy=_checked_policy(policy),
-            idempotency_key=idempotency_key,
-            idempotent=_checked_idempotent(idempotent),
-            name=_checked_name(name),
-        )
+        given = (timeout, deadline, policy, idempotency_key, idempotent, name)
+        options = _UNSAID
+        if any(each is not None for each in given):
+            options = Options(
+                timeout=Timeout.of(timeout),
+                deadline=None if deadline is None else seconds_of(deadline, "deadline"),
+                policy=_checked_policy(policy),
+                idempotency_key=idempotency_key,
+                idempotent=_checked_idempotent(idempotent),
+                name=_checked_name(name),
+            )
         return Call(self, method, uri, arguments, options).run(self._decoded)
 
     def _fetched(
@@ -456,6 +463,17 @@ class Connection:
         call.remembered = False
         made: tuple[requests.Response, Any, DecodeError | None] = call.run(decoded)
         return made
+
+    def _json_headers(self, extra: object) -> Fields:
+        """The headers of a request that says nothing but JSON."""
+        if extra is not None:
+            return _headers.checked(extra, self._defaults(_JSON))
+        common = self.session.headers
+        last = self._json_defaults
+        changes = getattr(common, "changes", None)
+        if last is None or last[0] is not common or last[1] != changes or changes is None:
+            last = self._json_defaults = common, changes, Fields(self._defaults(_JSON))
+        return last[2]
 
     def _defaults(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Default headers, without those that are common to all requests by the user's will."""

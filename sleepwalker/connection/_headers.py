@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from email.message import Message
 from typing import TYPE_CHECKING, Any
 
-from requests.structures import CaseInsensitiveDict
-
 from sleepwalker.exceptions import ConfigurationError, HeaderError
+
+from ._wire import Fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,12 +49,12 @@ def shown_method(method: object) -> str:
     return method.upper() if isinstance(method, str) and _TOKEN.fullmatch(method) else "_OTHER"
 
 
-def checked(headers: object, defaults: Mapping[str, str] | None = None) -> CaseInsensitiveDict[Any]:
+def checked(headers: object, defaults: Mapping[str, str] | None = None) -> Fields:
     """A copy of the headers over defaults; a value of `None` removes one.
 
     :raises HeaderError: for what can't be sent
     """
-    made: CaseInsensitiveDict[Any] = CaseInsensitiveDict(defaults)
+    made = Fields(defaults)
     if headers is None:
         return made
     if not isinstance(headers, Mapping):
@@ -92,8 +93,11 @@ def checked_value(name: str, value: object) -> str | bytes:
 def charset(headers: Mapping[str, str]) -> str | None:
     """The charset that a `Content-Type` names, if it names one."""
     kind = headers.get("Content-Type", "")
-    if "charset" not in kind.lower():
-        return None
+    return _charset(kind) if "charset" in kind.lower() else None
+
+
+@functools.lru_cache(maxsize=256)
+def _charset(kind: str) -> str | None:
     message = Message()
     message["Content-Type"] = kind
     named = message.get_content_charset()

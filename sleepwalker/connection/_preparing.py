@@ -30,11 +30,10 @@ from ._hop import Hop
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from requests.structures import CaseInsensitiveDict
-
     from sleepwalker.observability.redaction import Redaction
 
     from ._connection import Connection
+    from ._wire import Fields
 
 
 def prepared(
@@ -60,7 +59,10 @@ def prepared(
     session = conn.session
     rest = dict(arguments)
     headers = rest.pop("headers")
-    _add_key(headers, key_header, idempotency_key)
+    if idempotency_key is not None and idempotency_key is not False:
+        # The connection gives the same ones to many calls.
+        headers = headers.copy()
+        _add_key(headers, key_header, idempotency_key)
     auth = rest.pop("auth", None)
     _check_hooks(rest.get("hooks"))
     made = None
@@ -97,7 +99,7 @@ def prepared(
     return hop
 
 
-def _add_key(headers: CaseInsensitiveDict[Any], name: str, key: str | bool | None) -> None:
+def _add_key(headers: Fields, name: str, key: str | bool | None) -> None:
     """Put the call's idempotency key into the headers."""
     if key is True:
         if headers.get(name):

@@ -37,7 +37,9 @@ Rules:
 from ._adapter import Adapter
 from ._between import between
 from ._content import Content, bounded
+from ._fields import Fields
 from ._limits import TooMuch
+from ._reply import Reply, version_of
 from ._session import Session
 from ._socket_pools import PlainPool, TLSPool
 from ._sockets import IDLE, PlainSocket, TLSSocket
@@ -48,9 +50,11 @@ __all__ = [
     "Adapter",
     "Content",
     "Exchange",
+    "Fields",
     "Pace",
     "PlainPool",
     "PlainSocket",
+    "Reply",
     "Session",
     "TLSPool",
     "TLSSocket",
@@ -59,5 +63,6 @@ __all__ = [
     "between",
     "bounded",
     "current",
+    "version_of",
     "watching",
 ]

@@ -158,12 +158,11 @@ class Adapter(HTTPAdapter):
             # for instance.
             watch.exchange.reached = True
         manager, asked = self.poolmanager, None
-        if not proxies and type(manager) is urllib3.PoolManager and _FINDING.are_there():
-            asked = (*(request.url or "").split("/", 3)[:3], type(verify), verify, cert)
-            # Taken once: another thread may put that of another host there at any time.
-            last = self._last
-            if last is not None and last.asked == asked and last.is_what_it_has(manager):
-                return last.pool
+        if not proxies:
+            asked = _asked(request, verify, cert)
+            known = self.known(request, verify, cert)
+            if known is not None:
+                return known
         try:
             pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
         except (requests.RequestException, HTTPError):
@@ -176,9 +175,22 @@ class Adapter(HTTPAdapter):
             # SOCKS: its sockets don't tell.
             if watch is not None:
                 watch.exchange.reached = False
-        elif asked is not None:
+        elif asked is not None and type(manager) is urllib3.PoolManager:
             self._last = Found(asked, manager, dict(manager.connection_pool_kw), pool)
         return pool
+
+    def known(self, request: requests.PreparedRequest, verify: Any, cert: Any) -> Any:
+        """The pool that was asked for last, if it is what is asked for now; else `None`."""
+        # Taken once: another thread may put that of another host there at any time.
+        last = self._last
+        if (
+            last is not None
+            and last.asked == _asked(request, verify, cert)
+            and last.is_what_it_has(self.poolmanager)
+            and _FINDING.are_there()
+        ):
+            return last.pool
+        return None
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
         try:
@@ -222,7 +234,8 @@ class Adapter(HTTPAdapter):
             except requests.ConnectionError as error:
                 # Somebody closed the pool after we had chosen it and before we took a socket from
                 # it: nothing was tried yet, and there is a new pool by now.
-                if not (error.args and isinstance(error.args[0], ClosedPoolError)):
+                closed = error.args and isinstance(error.args[0], ClosedPoolError)
+                if not closed or here.held is not None:
                     raise
             else:
                 break
@@ -282,6 +295,11 @@ class Adapter(HTTPAdapter):
             manager.pools.lock = threading.RLock()
         for pool in _forks.listed(self._pools):
             pool.renew()
+
+
+def _asked(request: requests.PreparedRequest, verify: Any, cert: Any) -> tuple[Any, ...]:
+    """What decides which pool it is: of the URL, and of TLS."""
+    return (*(request.url or "").split("/", 3)[:3], type(verify), verify, cert)
 
 
 def _trust_of(context: ssl.SSLContext) -> ssl.SSLContext:

@@ -9,19 +9,17 @@ Rules:
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import requests
 from requests.cookies import RequestsCookieJar
 from requests.hooks import default_hooks
-from requests.structures import CaseInsensitiveDict
 
+from ._fields import Fields
 from ._jar import Jar
 from ._originals import Originals
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _SEGMENT = r"[A-Za-z0-9_~!$&'()*+,;=:@-]"
 _PLAIN = re.compile(
@@ -30,7 +28,14 @@ _PLAIN = re.compile(
     rf"(?:\?(?:{_SEGMENT}|[./?])+)?"
 )
 """A URL in which there is nothing to encode, to decode or to resolve."""
+_BODILESS = frozenset({"GET", "HEAD"})
 _NO_HOOKS = default_hooks()
+_BLANK = {
+    name: value
+    for name, value in vars(requests.PreparedRequest()).items()
+    if name not in {"hooks", "_cookies"}
+}
+"""What a new request of `requests` has, in any version of it."""
 _PASSED = Originals(
     (requests.Session, "prepare_request"),
     (requests.PreparedRequest, "prepare"),
@@ -41,11 +46,77 @@ _PASSED = Originals(
 )
 
 
+class Prepared(requests.PreparedRequest):
+    """A request of the usual kind, which has no cookies.
+
+    :param headers: its own
+    """
+
+    def __init__(self, method: str, url: str, headers: Fields, body: bytes | None) -> None:
+        vars(self).update(_BLANK)
+        self.method, self.url, self.headers, self.body = method, url, headers, body
+        self.hooks = default_hooks()
+
+    @functools.cached_property
+    def _cookies(self) -> RequestsCookieJar:  # type: ignore[override]
+        """The jar of its cookies, which costs more than all else and is asked for rarely."""
+        return RequestsCookieJar()
+
+    def copy(self) -> requests.PreparedRequest:
+        if "_cookies" in vars(self):
+            return super().copy()
+        made = Prepared.__new__(Prepared)
+        vars(made).update(vars(self))
+        made.headers = self.headers.copy()
+        return made
+
+    def __reduce__(self) -> Any:
+        # Whoever unpickles it may not have us.
+        return requests.PreparedRequest, (), {**vars(self), "_cookies": self._cookies}
+
+
+class Merged(NamedTuple):
+    """The headers that were merged last."""
+
+    defaults: Fields
+    changes: int
+    given: Fields
+    changes_of_given: int
+    headers: Fields
+
+    def is_of(self, defaults: Fields, given: Fields) -> bool:
+        """Whether these are what merging them would give."""
+        return (
+            self.defaults is defaults
+            and self.given is given
+            and self.changes == defaults.changes
+            and self.changes_of_given == given.changes
+        )
+
+
+def merged(defaults: Fields, given: Fields) -> Merged | None:
+    """A session's headers and those of a request; `None` if they aren't of the usual kind."""
+    changes, changes_of_given = defaults.changes, given.changes
+    headers = defaults.copy()
+    for name, value in given.pairs:
+        if value is None:
+            headers.pop(name, None)
+        else:
+            headers[name] = value
+    checking = requests.PreparedRequest()
+    try:
+        checking.prepare_headers(headers)
+    except requests.exceptions.InvalidHeader:
+        # A default that is `None`, which is none; or one for which there is an error.
+        return None
+    return Merged(defaults, changes, given, changes_of_given, Fields(checking.headers))
+
+
 def usual(
     session: Any,
     method: str,
     url: str,
-    headers: Mapping[str, Any],
+    headers: Any,
     data: Any,
 ) -> requests.PreparedRequest | None:
     """A request without auth; `None` if it is none of the usual kind.
@@ -59,7 +130,8 @@ def usual(
     defaults, cookies = session.headers, session.cookies
     if (
         not (data is None or type(data) is bytes)
-        or type(defaults) is not CaseInsensitiveDict
+        or type(defaults) is not Fields
+        or type(headers) is not Fields
         or session.params
         or session.hooks != _NO_HOOKS
         or type(cookies) is not Jar
@@ -69,20 +141,14 @@ def usual(
         or not _PASSED.are_there()
     ):
         return None
-    made = requests.PreparedRequest()
-    made.method, made.url = method, url
-    merged = defaults.copy()
-    for name, value in headers.items():
-        if value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = value
-    try:
-        made.prepare_headers(merged)
-    except requests.exceptions.InvalidHeader:
-        # A default that is `None`, which is none; or one for which there is an error.
-        return None
-    made._cookies = RequestsCookieJar()
-    if data or method not in {"GET", "HEAD"}:
-        made.prepare_body(data, None)
+    last = session.merged
+    if last is None or not last.is_of(defaults, headers):
+        last = session.merged = merged(defaults, headers)
+        if last is None:
+            return None
+    made = Prepared(method, url, last.headers.copy(), data or None)
+    if data:
+        made.headers["Content-Length"] = str(len(data))
+    elif method not in _BODILESS and made.headers.get("Content-Length") is None:
+        made.headers["Content-Length"] = "0"
     return made

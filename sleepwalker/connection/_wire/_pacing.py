@@ -52,11 +52,18 @@ class _Raw(io.RawIOBase):
     """The bytes of a socket, behind those that were read ahead."""
 
     def __init__(
-        self, sock: Any, seconds: Callable[[], float], ahead: bytes, *, goes_on: bool
+        self,
+        sock: Any,
+        seconds: Callable[[], float],
+        ahead: bytes,
+        trouble: Exception | None,
+        *,
+        goes_on: bool,
     ) -> None:
         self._sock = sock
         self._seconds = seconds
-        self._ahead = ahead
+        self._ahead = memoryview(ahead)
+        self._trouble = trouble
         self._goes_on = goes_on
         self._read = 0
         self._to_farewell = False
@@ -77,8 +84,11 @@ class _Raw(io.RawIOBase):
             buffer[: len(part)] = part
             self._read += len(part)
             return len(part)
-        allow(self._sock, self._seconds())
         try:
+            if self._trouble is not None:
+                trouble, self._trouble = self._trouble, None
+                raise trouble
+            allow(self._sock, self._seconds())
             count: int | None = self._raw.readinto(buffer)
         except ssl.SSLError as error:
             if not _is_cut(error):
@@ -138,18 +148,20 @@ class Paced:
 
     :param seconds: what the next read may take
     :param ahead: what was read of it already
+    :param trouble: what went wrong when more was to be read
     :param goes_on: whether, once this is read, the socket goes on to something that has what is
         left then (to the handshake behind a CONNECT)
     :param left: is told when something is left over behind the answer
     """
 
-    __slots__ = ("_ahead", "_goes_on", "_left", "_seconds", "_sock")
+    __slots__ = ("_ahead", "_goes_on", "_left", "_seconds", "_sock", "_trouble")
 
     def __init__(
         self,
         sock: Any,
         seconds: Callable[[], float],
         ahead: bytes = b"",
+        trouble: Exception | None = None,
         *,
         goes_on: bool = False,
         left: Callable[[], object] | None = None,
@@ -158,10 +170,11 @@ class Paced:
         self._sock = sock
         self._seconds = seconds
         self._ahead = ahead
+        self._trouble = trouble
         self._goes_on = goes_on
 
     def makefile(self, mode: str) -> Reader:
         """The stream that is read from; its mode is ``rb``, as http.client's is."""
         assert mode == "rb"  # noqa: S101 - nobody else calls this
-        raw = _Raw(self._sock, self._seconds, self._ahead, goes_on=self._goes_on)
+        raw = _Raw(self._sock, self._seconds, self._ahead, self._trouble, goes_on=self._goes_on)
         return Reader(raw, self._left)

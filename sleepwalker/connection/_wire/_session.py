@@ -19,14 +19,16 @@ from sleepwalker.connection import _forks
 from ._adapter import BY_ADAPTER, Adapter, refuse_unguarded
 from ._between import behind_layers
 from ._environment import may_name_a_proxy
+from ._fields import Fields
 from ._jar import Jar
-from ._making import usual
+from ._making import Merged, usual
 from ._originals import Originals
+from ._shortcut import sent
 from ._watch import here
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
 
     from requests.adapters import BaseAdapter
 
@@ -55,6 +57,8 @@ class Session(requests.Session):
         guard: AddressGuard | None = None,
     ) -> None:
         super().__init__()
+        self.headers = Fields(self.headers)
+        self.merged: Merged | None = None
         self.cookies = Jar()
         self.guard = guard
         adapter = Adapter(ssl_context, guard)
@@ -65,13 +69,14 @@ class Session(requests.Session):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self.headers, self.merged = Fields(self.headers), None
         _forks.enlist(self)
 
     def prepared(
         self,
         method: str,
         url: str,
-        headers: Mapping[str, Any],
+        headers: Fields,
         *,
         data: Any = None,
         **unusual: Any,
@@ -115,7 +120,7 @@ class Session(requests.Session):
         assert not allow_redirects  # noqa: S101 - calls follow them themselves
         adapter, hooks = self.get_adapter(request.url or ""), request.hooks
         began = time.perf_counter()
-        response = adapter.send(request, **kwargs)
+        response = sent(adapter, request, **kwargs)
         response.elapsed = timedelta(seconds=time.perf_counter() - began)
         # What is surely not there need not be looked for.
         without = response if self._is_without_cookies(adapter, response) else None
@@ -186,6 +191,7 @@ class Session(requests.Session):
         """
         guest = Session.__new__(Session)
         requests.Session.__init__(guest)
+        guest.headers, guest.merged = Fields(guest.headers), None
         guest.allow_plaintext, guest.guard = self.allow_plaintext, self.guard
         guest.adapters.clear()
         for prefix, adapter in self.adapters.items():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
 from typing import TYPE_CHECKING, Any
 
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ReadTimeoutError
+from urllib3.exceptions import ClosedPoolError, ReadTimeoutError
 
 from sleepwalker.connection._body import as_announced
 from sleepwalker.resilience.clock import SYSTEM
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+CLOSED = "the pool was closed while a request was under way"
+"""What urllib3's error says then."""
+
+
 class _Queue(queue.LifoQueue[Any]):
     """The idle sockets of a pool, also for a signal handler that comes in the middle of it."""
 
@@ -28,6 +33,27 @@ class _Queue(queue.LifoQueue[Any]):
         self.not_empty = threading.Condition(self.mutex)
         self.not_full = threading.Condition(self.mutex)
         self.all_tasks_done = threading.Condition(self.mutex)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        held = here.held
+        if held is None or held.pool.pool is not self:
+            return super().get(block, timeout)
+        here.held = None
+        return held.connection
+
+    def take(self) -> Any:
+        """The connection that was used last, if there is one, or `None`: `get`, for the hasty."""
+        with self.mutex:
+            return self._get() if self.queue and self.queue[-1] is not None else None
+
+    def give_back(self, connection: Any) -> bool:
+        """Keep a connection, if there is room for it: `put`, for the hasty."""
+        with self.mutex:
+            if 0 < self.maxsize <= len(self.queue):
+                return False
+            self._put(connection)
+            self.not_empty.notify()
+            return True
 
     def _get(self) -> Any:
         if not self.queue:
@@ -53,6 +79,10 @@ class Pool:
     """What our pools add to urllib3's (a mixin)."""
 
     pool: queue.LifoQueue[Any] | None
+    host: str
+    port: int | None
+    num_requests: int
+    ConnectionCls: Any
 
     if TYPE_CHECKING:
 
@@ -63,7 +93,12 @@ class Pool:
     ) -> Any:
         watch = here.watch
         body = as_announced(body, headers, watch)
-        begun = SYSTEM.monotonic()
+        held, begun = here.held, SYSTEM.monotonic()
+        if held is not None:
+            if held.pool is not self:
+                # The request was written already: it must not be written to another socket.
+                raise ClosedPoolError(held.pool, CLOSED)
+            begun = held.begun
         try:
             return super().urlopen(method, url, body, headers, *args, **kw)  # type: ignore[misc]
         except ReadTimeoutError:
@@ -72,6 +107,33 @@ class Pool:
             # find out on a new one.
             self._drop(lambda connection: connection.was_silent_since(begun))
             raise
+
+    @functools.cached_property
+    def host_line(self) -> str | None:
+        """The header `Host` as http.client writes it; `None` if that isn't plain."""
+        host = self.host.rstrip(".")
+        if not host.isascii() or ":" in host:
+            return None
+        port = self.port or self.ConnectionCls.default_port
+        return f"Host: {host}" + ("" if port == self.ConnectionCls.default_port else f":{port}")
+
+    def take(self) -> Any:
+        """A connection that stands, or `None`: one is to be made then."""
+        idle = self.pool
+        if not isinstance(idle, _Queue):
+            return None
+        connection = idle.take()
+        if connection is not None and not (connection.is_usual and connection.is_connected):
+            # urllib3 is to see to it.
+            self.give_back(connection)
+            return None
+        return connection
+
+    def give_back(self, connection: Any) -> None:
+        """Keep a connection for the next request, or close it."""
+        idle = self.pool
+        if not isinstance(idle, _Queue) or not idle.give_back(connection):
+            connection.close()
 
     def keep_idle(self, sockets: int) -> None:
         """Keep as many idle sockets, if it were fewer."""

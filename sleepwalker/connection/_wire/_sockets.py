@@ -29,6 +29,7 @@ from sleepwalker.resilience.clock import SYSTEM
 
 from ._answer import Answer
 from ._pacing import LEAST, TIMED_OUT, Paced, allow
+from ._reading import Reading, Told
 from ._resolving import Address, addresses, share
 from ._watch import here
 from ._writing import GONE, Writer
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from sleepwalker.connection._guard import AddressGuard
     from sleepwalker.observability.open_connections import OpenConnection
 
+    from ._reading import Head
     from ._watch import Pace, Watch
 
 IDLE = 30.0
@@ -87,6 +89,8 @@ class _Socket:
     """The address, checked, that is being connected to."""
     open: OpenConnection | None = None
     """How the metrics see it, as long as it is open."""
+    _told: Told | None = None
+    """What was written and read of the request under way before it came here by the long way."""
 
     def __init__(
         self, host: str, *args: Any, guard: AddressGuard | None = None, **kwargs: Any
@@ -203,6 +207,7 @@ class _Socket:
             raise UnguardedError(msg)
 
     def close(self) -> None:
+        self._told = None
         # First this: whatever comes in between, it is closed once.
         was_open, self.open = self.open, None
         try:
@@ -210,6 +215,36 @@ class _Socket:
         finally:
             if was_open is not None:
                 was_open.closed()
+
+    def exchange(self, message: bytes, watch: Watch, *, to_head: bool) -> tuple[Head, bytes] | None:
+        """Write a request, and read its answer, at once.
+
+        :param message: all of it
+        :returns: the answer, if it is here, whole and usual. If not, what was told so far is kept:
+            the very same request has to come along by `request` next, which writes nothing then
+        """
+        self._watch = watch
+        self._writer, self._sends, self._begun = None, 0, True
+        watch.uses(self.sock)
+        try:
+            self.send(message)
+        except OSError as error:
+            self._told = Told(unwritten=error)
+            return None
+        self._begun = False
+        reading = Reading(self.sock, watch, to_head=to_head)
+        answer = reading.answer()
+        if answer is None:
+            self._told = reading.told
+            return None
+        self._watch = None
+        self._used = SYSTEM.monotonic()
+        if reading.has_more:
+            # What comes next on that socket belongs to nobody.
+            self._lifetime = 0.0
+        if answer[0].closes:
+            self.close()
+        return answer
 
     def request(
         self, method: str, url: str, body: Any = None, headers: Any = None, **kw: Any
@@ -228,11 +263,13 @@ class _Socket:
 
     def send(self, data: Any) -> None:
         watch = self._watch
+        if self._told is not None:
+            # It was written already.
+            if self._told.unwritten is not None:
+                raise self._told.unwritten
+            return
         if self._connecting:
-            # What `connect` sends (a proxy's CONNECT) is not the request yet.
-            if watch is not None:
-                allow(self.sock, watch.pace.to_connect())
-            super().send(data)  # type: ignore[misc]
+            self._send_to_connect(data)
             return
         if self.sock is None:
             # What http.client would do within `send`; done first, so that a failure to connect
@@ -257,6 +294,12 @@ class _Socket:
         except GONE as error:
             # Whoever stops reading may have answered: upon this one, urllib3 looks.
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
+
+    def _send_to_connect(self, data: Any) -> None:
+        """Send what is not the request yet: a proxy's CONNECT."""
+        if self._watch is not None:
+            allow(self.sock, self._watch.pace.to_connect())
+        super().send(data)  # type: ignore[misc]
 
     def _goes_at_once(self, data: Any) -> bool:
         """Whether the socket surely has room for it, or is none that can be watched (TLS in TLS).
@@ -287,7 +330,10 @@ class _Socket:
                 sock = Paced(sock, pace.to_connect, goes_on=True)
             else:
                 ahead = writer.ahead if writer is not None else b""
-                sock = Paced(sock, pace.to_read, ahead, left=self._left_over(sock))
+                trouble = None
+                if self._told is not None:
+                    ahead, trouble = self._told.came, self._told.unread
+                sock = Paced(sock, pace.to_read, ahead, trouble, left=self._left_over(sock))
         return Answer(sock, debuglevel, method, url, whole=self._connecting or not self._begun)
 
     def _left_over(self, sock: Any) -> Callable[[], None]:
@@ -315,9 +361,14 @@ class _Socket:
                 os.close(sock.detach())
             raise
         finally:
-            self._watch = self._writer = None
+            self._watch = self._writer = self._told = None
         self._used = SYSTEM.monotonic()
         return response
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it may be used without what urllib3 has to say of it."""
+        return True
 
     @property
     def is_stale(self) -> bool:
@@ -331,6 +382,8 @@ class _Socket:
 
     @property
     def is_connected(self) -> bool:
+        if self._told is not None:
+            return True
         connected: bool = super().is_connected  # type: ignore[misc]
         # What TLS has decrypted already can't be seen at the socket. Nobody has asked for it, and
         # it would be taken for the next request's answer.
@@ -356,6 +409,11 @@ class TLSSocket(_Socket, HTTPSConnection):  # type: ignore[misc] # as above
             # nothing: no byte of ours goes through such a socket.
             self.close()
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+
+    @property
+    def is_usual(self) -> bool:
+        # Of one whose certificate isn't looked at, urllib3 warns at each request.
+        return bool(self.is_verified)
 
     def _context(self) -> ssl.SSLContext:
         """The TLS context that urllib3 would make, but for its handshakes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -108,10 +108,20 @@ class Watch(Protocol):
         """What may be shown of texts of a lower layer: URLs, paths with a query, free text."""
 
 
+class Held(NamedTuple):
+    """A connection that only the request under way may take from the idle ones."""
+
+    pool: Any
+    connection: Any
+    begun: float
+    """When the request was begun, on the system's monotonic clock."""
+
+
 class Here(threading.local):
     """The call that is being sent by this thread."""
 
     watch: Watch | None = None
+    held: Held | None = None
 
 
 here = Here()

@@ -14,7 +14,7 @@ from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 from requests.structures import CaseInsensitiveDict
 
 from sleepwalker import ANONYMOUS
-from sleepwalker.connection._wire import Session
+from sleepwalker.connection._wire import Fields, Session
 from sleepwalker.connection._wire._jar import Jar
 from sleepwalker.connection._wire._making import usual
 
@@ -28,9 +28,10 @@ Facts = dict[str, Any]
 
 def facts(made: requests.PreparedRequest) -> Facts:
     """Give all that a request is, the order of its headers and its types included."""
-    state = dict(vars(made))
+    state = {name: getattr(made, name) for name in {*vars(made), *vars(requests.PreparedRequest())}}
+    types = {name: type(value) for name, value in state.items() if name != "headers"}
+    assert isinstance(made.headers, CaseInsensitiveDict)
     state["headers"] = list(made.headers.items())
-    types = {name: type(value) for name, value in vars(made).items()}
     # Cookies are not equal to their like.
     return {**state, "_cookies": repr(list(state["_cookies"] or ())), "types": types}
 
@@ -95,7 +96,7 @@ plain_urls = st.builds(
 )
 urls = plain_urls | plain_urls | odd_urls
 values = st.none() | st.sampled_from(("", "text", "3", b"bytes", "caf\xe9"))
-headers = st.dictionaries(st.sampled_from(NAMES), values, max_size=4).map(CaseInsensitiveDict)
+headers = st.dictionaries(st.sampled_from(NAMES), values, max_size=4).map(Fields)
 usual_bodies = st.sampled_from((None, b"", b"bytes"))
 odd_bodies = st.sampled_from(("", "text", {"a": "1"}, [("a", "1")], bytearray(b"x")))
 bodies = usual_bodies | usual_bodies | odd_bodies
@@ -120,7 +121,7 @@ def test_what_is_made_the_short_way_is_what_requests_makes(
 @pytest.mark.parametrize("url", [URL, "http://localhost:8000/", "https://a.b/c/d.json?x=1&y=/?"])
 @pytest.mark.parametrize(("method", "data"), [("GET", None), ("POST", b"{}"), ("DELETE", None)])
 def test_what_is_usual_is_made_the_short_way(url: str, method: str, data: bytes | None) -> None:
-    session, own = Session(), CaseInsensitiveDict({"Accept": "application/json", "x": None})
+    session, own = Session(), Fields({"Accept": "application/json", "x": None})
 
     made = usual(session, method, url, own, data)
 
@@ -133,7 +134,7 @@ def test_what_is_usual_is_made_the_short_way(url: str, method: str, data: bytes 
 )
 def test_an_auth_does_the_same_to_it(auth: Any) -> None:
     session = Session()
-    short = usual(session, "PUT", URL, CaseInsensitiveDict(), b"body")
+    short = usual(session, "PUT", URL, Fields(), b"body")
     long = session.prepare_request(requests.Request("PUT", URL, data=b"body", auth=ANONYMOUS))
 
     assert short is not None
@@ -148,13 +149,13 @@ def test_an_auth_does_the_same_to_it(auth: Any) -> None:
 
 def test_each_has_headers_hooks_and_cookies_of_its_own() -> None:
     session = Session()
-    one, other = (usual(session, "GET", URL, CaseInsensitiveDict(), None) for _ in range(2))
+    one, other = (usual(session, "GET", URL, Fields(), None) for _ in range(2))
 
     assert one is not None
     assert other is not None
     one.headers["X"] = "1"
     one.register_hook("response", print)
-    vars(one)["_cookies"].set("a", "b")
+    getattr(one, "_cookies").set("a", "b")  # noqa: B009 - it is theirs
     assert facts(other) == by_requests(session, "GET", URL, {}, None)
 
 
@@ -195,7 +196,7 @@ CHANGES: Final = {
     "a plain jar": late(cookies=CookieJar()),
     "a jar of one's own": late(cookies=OwnJar()),
     "headers in a dict": late(headers={"accept": "x", "Accept": "y", "X-None": None}),
-    "a header that is None": late(headers=CaseInsensitiveDict({"Accept": None, "X": "1"})),
+    "a header that is None": late(headers=Fields({"Accept": None, "X": "1"})),
     "a header that is a number": late(headers=CaseInsensitiveDict({"X": 1})),
     "headers in a list": late(headers=[("X", "1")]),
     "no headers": late(headers=None),
@@ -216,7 +217,7 @@ CHANGES: Final = {
 @pytest.mark.parametrize("what", CHANGES)
 @pytest.mark.parametrize("own", [{}, {"Accept": None, "x": "2"}])
 def test_what_a_session_was_made_later_counts(what: str, own: dict[str, Any]) -> None:
-    session, own_headers = Session(), CaseInsensitiveDict(own)
+    session, own_headers = Session(), Fields(own)
     before = ours(session, "POST", URL, own_headers, b"{}")
     CHANGES[what](session)
 
@@ -250,8 +251,8 @@ def test_who_patches_what_makes_requests_is_called_until_it_is_put_back(
     session = Session()
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, patched)
-        session.prepared("GET", URL, CaseInsensitiveDict())
-    session.prepared("GET", URL, CaseInsensitiveDict())
+        session.prepared("GET", URL, Fields())
+    session.prepared("GET", URL, Fields())
 
     assert called == [name]
 
@@ -274,6 +275,6 @@ def test_what_else_a_request_has_is_in_it(unusual: dict[str, Any], monkeypatch: 
     session = Session()
     request = requests.Request("POST", URL, auth=ANONYMOUS, **unusual)
 
-    made = session.prepared("POST", URL, CaseInsensitiveDict(), **unusual)
+    made = session.prepared("POST", URL, Fields(), **unusual)
 
     assert facts(made) == facts(session.prepare_request(request))

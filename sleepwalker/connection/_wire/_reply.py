@@ -1,0 +1,128 @@
+"""An answer that was read at once: `requests`' response, without what nobody has asked it for.
+
+It is what `requests` would have made of it. What is costly (the jar of its cookies, urllib3's
+response beneath) is made when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import inspect
+import io
+from typing import TYPE_CHECKING, Any
+
+import requests
+import urllib3
+from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
+from requests.utils import get_encoding_from_headers
+
+if TYPE_CHECKING:
+    from requests.adapters import HTTPAdapter
+
+    from ._reading import Head
+
+SETTING_COOKIES = ("Set-Cookie", "Set-Cookie2")
+HTTP_1_1 = 11
+_VERSIONS = {"version": HTTP_1_1} | (
+    {"version_string": "HTTP/1.1"}
+    if "version_string" in inspect.signature(urllib3.HTTPResponse.__init__).parameters
+    else {}
+)
+_MADE_ANEW = frozenset({"headers", "history", "cookies", "raw"})
+_BLANK = {
+    name: value for name, value in vars(requests.Response()).items() if name not in _MADE_ANEW
+}
+"""What a new response of `requests` has, in any version of it."""
+
+
+class Reply(requests.Response):
+    """The answer to a request, whose body is here already.
+
+    :param head: its status line and headers
+    :param body: all of its body
+    """
+
+    def __init__(
+        self, head: Head, body: bytes, request: requests.PreparedRequest, adapter: HTTPAdapter
+    ) -> None:
+        vars(self).update(_BLANK)
+        self._head = head
+        self.status_code, self.reason, self.headers = head.status, head.reason, head.headers
+        self._content, self._content_consumed = body, True
+        self.history = []
+        self.url = request.url  # type: ignore[assignment] # it has one, since it was sent
+        self.encoding = _encoding(head.headers.get("content-type"))
+        self.request, self.connection = request, adapter
+
+    @functools.cached_property
+    def cookies(self) -> RequestsCookieJar:  # type: ignore[override] # made late
+        """The cookies that the server set."""
+        jar = RequestsCookieJar()
+        if self.sets_cookies:
+            extract_cookies_to_jar(jar, self.request, self.raw)
+        return jar
+
+    @functools.cached_property
+    def raw(self) -> Any:
+        """urllib3's response beneath, as it is when it was read to its end."""
+        nothing = io.BytesIO()
+        nothing.close()
+        head = self._head
+        return urllib3.HTTPResponse(
+            nothing,
+            urllib3.HTTPHeaderDict(head.pairs),
+            head.status,
+            reason=head.reason,
+            preload_content=False,
+            decode_content=False,
+            original_response=_Original(head.pairs),  # type: ignore[arg-type] # as much as is asked
+            request_method=self.request.method,
+            request_url=self.request.path_url,
+            **_VERSIONS,  # type: ignore[arg-type]
+        )
+
+    @property
+    def sets_cookies(self) -> bool:
+        """Whether the server sets cookies."""
+        return any(name in self._head.headers for name in SETTING_COOKIES)
+
+    def __reduce__(self) -> Any:
+        # Whoever unpickles it may not have us.
+        return requests.Response, (), self.__getstate__()
+
+
+class _Original:
+    """http.client's response, as far as it is looked at once it was read."""
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self._pairs = pairs
+
+    @functools.cached_property
+    def msg(self) -> http.client.HTTPMessage:
+        """The headers."""
+        made = http.client.HTTPMessage()
+        for name, value in self._pairs:
+            made.set_raw(name, value)
+        return made
+
+    def isclosed(self) -> bool:
+        """It was read to its end."""
+        return True
+
+    def close(self) -> None:
+        """Nothing is left to be closed."""
+
+
+@functools.lru_cache(maxsize=256)
+def _encoding(content_type: str | None) -> str | None:
+    """What `requests` takes for the encoding of such a text."""
+    given = {} if content_type is None else {"content-type": content_type}
+    return get_encoding_from_headers(given)  # type: ignore[arg-type] # it only asks for that one
+
+
+def version_of(response: requests.Response | None) -> int:
+    """The version of HTTP that an answer was sent in, as urllib3 has it; 0: it isn't known."""
+    if isinstance(response, Reply):
+        return HTTP_1_1
+    return getattr(getattr(response, "raw", None), "version", None) or 0

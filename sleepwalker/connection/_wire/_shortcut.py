@@ -1,0 +1,142 @@
+"""The usual exchange, straight through a socket that stands.
+
+Between a session and its sockets lie `requests`' adapter, urllib3's pool and http.client, each with
+what unusual requests and answers need, at every request. Here is the way past them.
+
+Rules:
+
+1. It is taken only as long as all that it goes past is what `requests`, urllib3 and http.client
+   have made: whoever patches, mounts or mocks any of it is called.
+2. What is written is byte for byte what they would write; what is made of the answer is what they
+   would make.
+3. What turns out to be unusual, or goes wrong, is handed over to them with what was written and
+   read so far: the request is not written twice, and they raise what is to be raised.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from sleepwalker.resilience.clock import SYSTEM
+
+from ._adapter import Adapter
+from ._fields import Fields
+from ._message import message
+from ._originals import Originals
+from ._reply import Reply
+from ._watch import Held, here
+
+_PASSED = Originals(
+    (HTTPAdapter, "send"),
+    (HTTPAdapter, "cert_verify"),
+    (HTTPAdapter, "add_headers"),
+    (HTTPAdapter, "build_response"),
+    (requests.Response, "__init__"),
+    (urllib3.HTTPConnectionPool, "urlopen"),
+    (urllib3.HTTPConnectionPool, "_make_request"),
+    (urllib3.HTTPConnectionPool, "_get_conn"),
+    (urllib3.HTTPConnectionPool, "_put_conn"),
+    (urllib3.HTTPConnectionPool, "_validate_conn"),
+    (urllib3.HTTPSConnectionPool, "_validate_conn"),
+    (urllib3.HTTPResponse, "__init__"),
+    (urllib3.HTTPResponse, "read"),
+    (urllib3.HTTPResponse, "stream"),
+    (urllib3.connection.HTTPConnection, "request"),
+    (urllib3.connection.HTTPConnection, "putrequest"),
+    (urllib3.connection.HTTPConnection, "putheader"),
+    (urllib3.connection.HTTPConnection, "endheaders"),
+    (urllib3.connection.HTTPConnection, "send"),
+    (urllib3.connection.HTTPConnection, "getresponse"),
+    (http.client.HTTPConnection, "putrequest"),
+    (http.client.HTTPConnection, "putheader"),
+    (http.client.HTTPConnection, "getresponse"),
+    (http.client.HTTPResponse, "__init__"),
+    (http.client.HTTPResponse, "begin"),
+    (http.client.HTTPResponse, "read"),
+)
+_log = logging.getLogger("urllib3.connectionpool")
+"""Tells of each request, at DEBUG."""
+
+
+def sent(
+    adapter: Any, request: requests.PreparedRequest, *, stream: bool, **settings: Any
+) -> requests.Response:
+    """What `adapter.send` gives.
+
+    :param settings: what else it takes
+    """
+    pool = None if stream else _pool(adapter, request, **settings)
+    text = None if pool is None else message(request, pool.host_line)
+    reply = None if text is None else _exchanged(pool, text, adapter, request)
+    if reply is not None:
+        return reply
+    try:
+        return adapter.send(request, stream=stream, **settings)  # type: ignore[no-any-return]
+    finally:
+        held = here.held
+        if held is not None:
+            # Something has come in between, and nobody took it.
+            here.held = None
+            _lose(held.connection, held.pool)
+
+
+def _pool(
+    adapter: Any,
+    request: requests.PreparedRequest,
+    *,
+    verify: Any,
+    cert: Any,
+    proxies: Any,
+    **_: Any,
+) -> Any:
+    """The pool for a usual request; `None` if it is none."""
+    usual = (
+        type(adapter) is Adapter
+        and not proxies
+        and not any(request.hooks.values())
+        and type(request.headers) is Fields
+        and here.watch is not None
+        and "send" not in vars(adapter)
+        and not _log.isEnabledFor(logging.DEBUG)
+        and _PASSED.are_there()
+    )
+    return adapter.known(request, verify, cert) if usual else None
+
+
+def _exchanged(
+    pool: Any, text: bytes, adapter: Any, request: requests.PreparedRequest
+) -> Reply | None:
+    """The answer; `None` when the request has to go by the long way, or to go on by it."""
+    watch, begun, connection = here.watch, SYSTEM.monotonic(), None
+    assert watch is not None  # noqa: S101 - there would be no pool without
+    try:
+        connection = pool.take()
+        if connection is None:
+            return None
+        watch.exchange.reached = True
+        read = connection.exchange(text, watch, to_head=request.method == "HEAD")
+        if read is None:
+            here.held = Held(pool, connection, begun)
+            return None
+    except BaseException:
+        if connection is not None:
+            _lose(connection, pool)
+        raise
+    pool.num_requests += 1
+    pool.give_back(connection)
+    head, body = read
+    reply = Reply(head, body, request, adapter)
+    watch.after_exchange(reply)
+    return reply
+
+
+def _lose(connection: Any, pool: Any) -> None:
+    """Close a connection, and leave its place among the idle ones to another."""
+    connection.close()
+    pool.give_back(connection)
