@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random as _random
+import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeGuard
@@ -644,11 +645,14 @@ class Connection:
             # Side by side: an interrupt must not come between what is counted and that it is.
             call.counted = True
             self._in_flight += 1
-        if not _telemetry.told(events.EventLoopBlocked):
+        # An event loop that runs has put its own there: to ask for the loop itself takes longer.
+        if sys.get_asyncgen_hooks().firstiter is not None:
             self._tell_of_event_loop()
 
     def _tell_of_event_loop(self) -> None:
         """Say once for the process that a call blocks a running event loop."""
+        if _telemetry.told(events.EventLoopBlocked):
+            return
         try:
             asyncio.get_running_loop()
         except RuntimeError:

@@ -202,6 +202,9 @@ def _unencodable(o: object) -> EncodeError:
     return EncodeError(f"an object of type {type(o).__name__} can't be encoded as JSON")
 
 
+_BEGINNINGS = frozenset({b"{", b"["})
+
+
 class TooDeepError(ValueError):
     """A document is nested deeper than it may be."""
 
@@ -225,6 +228,9 @@ def decode(body: bytes, charset: str | None = None, depth: int | None = None) ->
         if _nesting.is_deeper(whole, depth):
             msg = f"nested more than {depth} deep"
             raise TooDeepError(msg)
+    if isinstance(document, bytes) and document[:1] in _BEGINNINGS and document[1:2] != b"\0":
+        # As json itself decodes it, once it has looked for all other encodings.
+        document = document.decode("utf-8", "surrogatepass")
     try:
         return json.loads(document)
     except RecursionError:

@@ -69,7 +69,7 @@ class Timeouts:
         "_by_deadline",
         "_connect",
         "_connect_until",
-        "_given",
+        "_given_by",
         "_read",
         "_released",
         "_writing",
@@ -79,9 +79,9 @@ class Timeouts:
     )
 
     def __init__(self, call: Timeout, conn: Timeout, policy: Policy, deadline: Deadline) -> None:
-        given, connect = _setting("connect", call, conn, policy)
-        self._given = {"connect": given}
-        self._given["read"], read = _setting("read", call, conn, policy)
+        self._given_by = (call, conn, policy)
+        connect = call.connect or conn.connect or policy.connect_timeout
+        read = call.read or conn.read or policy.read_timeout
         left = max(deadline.remaining(), 0.001)
         # Of whatever was asked for last: that is what fires.
         self._by_deadline = {"connect": left < connect, "read": left < read}
@@ -129,8 +129,9 @@ class Timeouts:
         """The error for connecting that took too long."""
         if self._by_deadline["connect"]:
             return deadline_error(self.deadline, f"{what}: while connecting")
+        setting = _setting("connect", *self._given_by)
         return ConnectTimeout(
-            f"{what}: connecting took longer than the {self._given['connect']} allows; "
+            f"{what}: connecting took longer than the {setting} allows; "
             "change it with timeout=(connect, read) or Policy(connect_timeout=...)"
         )
 
@@ -140,20 +141,21 @@ class Timeouts:
             doing = "sending the request" if self._writing else "waiting for the answer"
             return deadline_error(self.deadline, f"{what}: while {doing}")
         did = "took nothing of the request" if self._writing else "sent nothing"
+        setting = _setting("read", *self._given_by)
         return ReadTimeout(
-            f"{what}: the server {did} for longer than the {self._given['read']} allows; "
+            f"{what}: the server {did} for longer than the {setting} allows; "
             "change it with timeout=(connect, read) or Policy(read_timeout=...)"
         )
 
 
-def _setting(kind: str, call: Timeout, conn: Timeout, policy: Policy) -> tuple[str, float]:
-    """Where a timeout comes from, in words, and its seconds."""
+def _setting(kind: str, call: Timeout, conn: Timeout, policy: Policy) -> str:
+    """A timeout in words: how long it is, and where it comes from."""
     for source, timeout in (("call", call), ("connection", conn)):
         seconds: float | None = getattr(timeout, kind)
         if seconds is not None:
-            return f"{kind} timeout of {seconds:g} s (timeout= of the {source})", seconds
+            return f"{kind} timeout of {seconds:g} s (timeout= of the {source})"
     seconds = getattr(policy, f"{kind}_timeout")
-    return f"{kind} timeout of {seconds:g} s ({kind}_timeout of the policy)", seconds
+    return f"{kind} timeout of {seconds:g} s ({kind}_timeout of the policy)"
 
 
 def deadline_error(deadline: Deadline, what: str) -> DeadlineExceeded:

@@ -199,6 +199,9 @@ _UNSAFE_IN_HTML = re.compile("[&<>]")
 _UNSAFE_FOR_DOTNET = re.compile(r"[&<>+'\"`]|[^\x00-\x7f]")
 _JSON_TOKEN = re.compile(r"""("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[^\s\[\]{}:,"]+""", re.DOTALL)
 
+_HARMLESS = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~/-]*)?")
+"""A URL of a host and a path of plain characters: no place for a secret but a JWT."""
+
 
 class Redaction:
     """What is secret, and how it is taken out.
@@ -253,6 +256,8 @@ class Redaction:
 
     def url(self, url: str) -> str:
         """The URL without userinfo and fragment, its secret parameters' values replaced."""
+        if self._path is None and _HARMLESS.fullmatch(url) is not None and "eyJ" not in url:
+            return url
         return self._url(url, rewrite=True)
 
     def _address(self, url: str, secrets: Iterable[str]) -> str:

@@ -39,6 +39,9 @@ class Result(enum.Enum):
     UNKNOWN = "unknown"
     """Nothing was learnt of the host: the call was cancelled, or could not be sent."""
 
+    # As each is itself alone; an enum's own hash is that of its name, made anew each time.
+    __hash__ = object.__hash__
+
 
 class Permit(Protocol):
     """One call's way through one layer."""

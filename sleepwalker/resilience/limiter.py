@@ -88,13 +88,19 @@ class ConcurrencyLimiter:
 
     # --- for its permits -----------------------------------------------------------------------
 
-    def _enter(self, permit: LimiterPermit) -> bool:
-        """Let a call through, or into the queue; whether it is through."""
+    def _admit(self, permit: LimiterPermit) -> bool:
+        """Let a call through if there is room, and nobody waits for it."""
         with self._lock:
             if self._in_flight < self._limit and not self._queue:
                 # Side by side: no interrupt comes between.
                 permit.held = True
                 self._in_flight += 1
+            return permit.held
+
+    def _enter(self, permit: LimiterPermit) -> bool:
+        """Let a call through, or into the queue; whether it is through."""
+        with self._lock:
+            if self._admit(permit):
                 return True
             # There is room and a queue if who made room was interrupted before letting them in.
             self._queue.append(permit)
@@ -187,6 +193,8 @@ class LimiterPermit:
         :param patience: seconds to wait at most
         :raises ConcurrencyLimitError: when that was not long enough, or was cancelled
         """
+        if self._limiter._admit(self):
+            return
         gate = threading.Lock()
         gate.acquire()
         wake = functools.partial(_open, gate)

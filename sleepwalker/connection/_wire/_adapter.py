@@ -68,17 +68,21 @@ class Pools(weakref.WeakSet[Pool]):
 class Found(NamedTuple):
     """The pool that was asked for last."""
 
-    asked: tuple[Any, ...]
-    """What decides which it is: of the URL, and of TLS."""
+    place: str
+    """What its URLs begin with: scheme, host and port."""
+    tls: tuple[Any, ...]
+    """What else decides which it is: verification and client certificate."""
     manager: Any
     settings: dict[str, Any]
     """The manager's, when it was found."""
     pool: Pool
 
-    def is_what_it_has(self, manager: Any) -> bool:
+    def is_what_it_has(self, manager: Any, url: str, tls: tuple[Any, ...]) -> bool:
         """Whether a pool manager would give the same: the one that was asked, unless cleared."""
         return (
-            manager is self.manager
+            url.startswith(self.place)
+            and self.tls == tls
+            and manager is self.manager
             and self.pool.pool is not None
             and len(manager.pools) > 0
             and manager.connection_pool_kw == self.settings
@@ -157,9 +161,8 @@ class Adapter(HTTPAdapter):
             # From here on what fails before the first byte was never sent, a proxy's unusable URL
             # for instance.
             watch.exchange.reached = True
-        manager, asked = self.poolmanager, None
+        manager = self.poolmanager
         if not proxies:
-            asked = _asked(request, verify, cert)
             known = self.known(request, verify, cert)
             if known is not None:
                 return known
@@ -175,8 +178,10 @@ class Adapter(HTTPAdapter):
             # SOCKS: its sockets don't tell.
             if watch is not None:
                 watch.exchange.reached = False
-        elif asked is not None and type(manager) is urllib3.PoolManager:
-            self._last = Found(asked, manager, dict(manager.connection_pool_kw), pool)
+        elif not proxies and type(manager) is urllib3.PoolManager:
+            place = "/".join((*(request.url or "").split("/", 3)[:3], ""))
+            settings = dict(manager.connection_pool_kw)
+            self._last = Found(place, (type(verify), verify, cert), manager, settings, pool)
         return pool
 
     def known(self, request: requests.PreparedRequest, verify: Any, cert: Any) -> Any:
@@ -185,8 +190,9 @@ class Adapter(HTTPAdapter):
         last = self._last
         if (
             last is not None
-            and last.asked == _asked(request, verify, cert)
-            and last.is_what_it_has(self.poolmanager)
+            and last.is_what_it_has(
+                self.poolmanager, request.url or "", (type(verify), verify, cert)
+            )
             and _FINDING.are_there()
         ):
             return last.pool
@@ -295,11 +301,6 @@ class Adapter(HTTPAdapter):
             manager.pools.lock = threading.RLock()
         for pool in _forks.listed(self._pools):
             pool.renew()
-
-
-def _asked(request: requests.PreparedRequest, verify: Any, cert: Any) -> tuple[Any, ...]:
-    """What decides which pool it is: of the URL, and of TLS."""
-    return (*(request.url or "").split("/", 3)[:3], type(verify), verify, cert)
 
 
 def _trust_of(context: ssl.SSLContext) -> ssl.SSLContext:

@@ -20,6 +20,8 @@ import requests
 
 from ._originals import Originals
 
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""The variables that name a CA bundle, the first one first."""
 _SUFFIX = "_proxy"
 _NONE = "no_proxy"
 """Names no proxy: without one that does it says nothing."""
@@ -28,38 +30,43 @@ _READERS = Originals(
 )
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
     """What there was when the names were looked at."""
 
     names: list[Any]
-    one_names_a_proxy: bool
+    a_proxy: bool
+    """Whether one of them names a proxy."""
+    a_bundle: bool
+    """Whether one of them names a CA bundle."""
 
 
-_seen = _Seen([], one_names_a_proxy=False)
+NOTHING = Seen([], a_proxy=False, a_bundle=False)
+_seen = NOTHING
 
 
-def may_name_a_proxy() -> bool:
-    """Whether the environment (or the system, where it keeps such settings) may name a proxy."""
+def names() -> Seen | None:
+    """What the environment names; `None` when that can't be seen at a glance."""
     reader = getattr(requests.utils, "getproxies", None)
     if reader is not urllib.request.getproxies_environment:
-        # Of another system, or somebody's own.
-        return True
+        # Of another system, which may keep such settings elsewhere, or somebody's own.
+        return None
     # As the system has them. Iterating over `os.environ` decodes each name, and takes twenty times
     # as long; the public `os.environb`, which not every system has, still twelve times.
     kept = getattr(os.environ, "_data", None)
     if type(kept) is not dict or not _READERS.are_there():
-        return True
-    names = list(kept)
-    seen = _seen
-    if seen.names != names:
-        seen = _look_at(names)
-    return seen.one_names_a_proxy
+        return None
+    names, seen = list(kept), _seen
+    return seen if seen.names == names else _look_at(names)
 
 
-def _look_at(names: list[Any]) -> _Seen:
+def _look_at(names: list[Any]) -> Seen:
     global _seen  # noqa: PLW0603 - the environment is the process's, and so is what is known of it
     # In any case, and for any scheme or `scheme://host`: `urllib` takes them all.
-    decoded = (os.fsdecode(name).lower() for name in names)
-    found = any(name.endswith(_SUFFIX) and name != _NONE for name in decoded)
-    _seen = _Seen(names, one_names_a_proxy=found)
-    return _seen
+    decoded = [os.fsdecode(name) for name in names]
+    lower = map(str.lower, decoded)
+    _seen = seen = Seen(
+        names,
+        a_proxy=any(name.endswith(_SUFFIX) and name != _NONE for name in lower),
+        a_bundle=any(name in decoded for name in BUNDLES),
+    )
+    return seen

@@ -19,10 +19,12 @@ class Jar(RequestsCookieJar):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._lock = threading.RLock()
+        self._ever_set = False
         super().__init__(*args, **kwargs)
 
     def set_cookie(self, cookie: Any, *args: Any, **kwargs: Any) -> Any:
         with self._lock:
+            self._ever_set = True
             return super().set_cookie(cookie, *args, **kwargs)
 
     def clear(self, *args: Any, **kwargs: Any) -> None:
@@ -36,7 +38,7 @@ class Jar(RequestsCookieJar):
     @property
     def is_empty(self) -> bool:
         """Whether there are no cookies in it."""
-        return next(iter(self), None) is None
+        return not self._ever_set or next(iter(self), None) is None
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from ._reading import Head
 
-SETTING_COOKIES = ("Set-Cookie", "Set-Cookie2")
 HTTP_1_1 = 11
 _VERSIONS = {"version": HTTP_1_1} | (
     {"version_string": "HTTP/1.1"}
@@ -85,7 +84,8 @@ class Reply(requests.Response):
     @property
     def sets_cookies(self) -> bool:
         """Whether the server sets cookies."""
-        return any(name in self._head.headers for name in SETTING_COOKIES)
+        headers = self._head.headers
+        return "Set-Cookie" in headers or "Set-Cookie2" in headers
 
     def __reduce__(self) -> Any:
         # Whoever unpickles it may not have us.

@@ -18,11 +18,12 @@ from sleepwalker.connection import _forks
 
 from ._adapter import BY_ADAPTER, Adapter, refuse_unguarded
 from ._between import behind_layers
-from ._environment import may_name_a_proxy
+from ._environment import BUNDLES, NOTHING, names
 from ._fields import Fields
 from ._jar import Jar
 from ._making import Merged, usual
 from ._originals import Originals
+from ._reply import Reply
 from ._shortcut import sent
 from ._watch import here
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 _SENDS = Originals((requests.Session, "send"))
 _SETTLES = Originals((requests.Session, "merge_environment_settings"))
-_SETTING_COOKIES = ("Set-Cookie", "Set-Cookie2")
 
 
 class Session(requests.Session):
@@ -123,7 +123,7 @@ class Session(requests.Session):
         response = sent(adapter, request, **kwargs)
         response.elapsed = timedelta(seconds=time.perf_counter() - began)
         # What is surely not there need not be looked for.
-        without = response if self._is_without_cookies(adapter, response) else None
+        without = response if self._is_without_cookies(response) else None
         response = dispatch_hook("response", hooks, response, **kwargs)
         for each in response.history or ():
             extract_cookies_to_jar(self.cookies, each.request, each.raw)
@@ -133,10 +133,9 @@ class Session(requests.Session):
             _ = response.content
         return response
 
-    def _is_without_cookies(self, adapter: BaseAdapter, response: requests.Response) -> bool:
-        """Whether an answer, which no hook has changed yet, has nothing for our own kind of jar."""
-        ours = type(adapter) is Adapter and type(self.cookies) is Jar
-        return ours and not any(name in response.headers for name in _SETTING_COOKIES)
+    def _is_without_cookies(self, response: requests.Response) -> bool:
+        """Whether an answer of the wire's own has nothing for our own kind of jar."""
+        return type(response) is Reply and not response.sets_cookies and type(self.cookies) is Jar
 
     def get_adapter(self, url: str) -> BaseAdapter:
         adapter = super().get_adapter(url)
@@ -150,18 +149,12 @@ class Session(requests.Session):
         # A session's own False or path wins over the environment's bundle; True takes it.
         if verify is None and self.verify is not True:
             verify = self.verify
-        if (
-            proxies is None
-            or proxies
-            or not _SETTLES.are_there()
-            or (self.trust_env and may_name_a_proxy())
-        ):
+        seen = NOTHING if not self.trust_env else names()
+        if proxies is None or proxies or seen is None or seen.a_proxy or not _SETTLES.are_there():
             return super().merge_environment_settings(url, proxies, stream, verify, cert)
-        if self.trust_env and (verify is True or verify is None):
-            of_environment = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get(
-                "CURL_CA_BUNDLE"
-            )
-            verify = of_environment or verify
+        if seen.a_bundle and (verify is True or verify is None):
+            first, second = map(os.environ.get, BUNDLES)
+            verify = first or second or verify
         return {
             "proxies": merge_setting(proxies, self.proxies) if self.proxies else {},
             "stream": self.stream if stream is None else stream,

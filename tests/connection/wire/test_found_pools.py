@@ -154,12 +154,12 @@ def test_a_pool_that_somebody_has_closed_is_not_what_a_manager_would_give(
     adapter: Adapter,
 ) -> None:
     pool, manager = asked(adapter, A), adapter.poolmanager
-    found = Found((), manager, dict(manager.connection_pool_kw), pool)
-    assert found.is_what_it_has(manager)
+    found = Found(A, (), manager, dict(manager.connection_pool_kw), pool)
+    assert found.is_what_it_has(manager, A, ())
 
     pool.close()
 
-    assert not found.is_what_it_has(manager)
+    assert not found.is_what_it_has(manager, A, ())
 
 
 @pytest.mark.parametrize(
