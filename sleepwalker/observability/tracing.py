@@ -70,9 +70,13 @@ class Tracing:
     ) -> Span:
         """Start a span; a no-op span when the tracer fails."""
         try:
+            # Given, it isn't looked for again by the SDK's tracer, sampler and span in turn.
+            around = context.get_current()
+            if under is not None and trace.get_current_span(around) is not under:
+                around = _with(under, around)
             return self._tracer.start_span(
                 name,
-                context=None if under is None else _context_of(under),
+                context=around,
                 kind=kind,
                 attributes=attributes,
                 links=[Link(link) for link in links] if links else (),
@@ -142,10 +146,10 @@ class Tracing:
         """
         try:
             if span.is_recording():
-                failed = {} if error is None else {names.ATTR_ERROR_TYPE: error}
-                span.set_attributes({**attributes, **failed})
                 if error is not None:
+                    attributes = {**attributes, names.ATTR_ERROR_TYPE: error}
                     span.set_status(Status(StatusCode.ERROR))
+                span.set_attributes(attributes)
             span.end()
         except Exception:  # noqa: BLE001 - rule 2
             self._failed()
@@ -173,9 +177,7 @@ class Tracing:
             here = span.get_span_context()
             if not (here.is_valid and here.trace_flags.sampled):
                 return None
-            return TracePoint(
-                trace.format_trace_id(here.trace_id), trace.format_span_id(here.span_id)
-            )
+            return TracePoint(f"{here.trace_id:032x}", f"{here.span_id:016x}")
         except Exception:  # noqa: BLE001 - rule 2
             self._failed()
             return None
@@ -194,13 +196,16 @@ class Tracing:
         :param with_baggage: also the baggage that the application has set
         """
         try:
-            carried = _context_of(span)
-            if not with_baggage:
+            around = context.get_current()
+            carried = _with(span, around)
+            # Where there is but a span there is no baggage.
+            if not (with_baggage or (carried is not around and len(carried) == 1)):
                 carried = baggage.clear(carried)
             carrier: dict[str, str] = {}
             propagate.inject(carrier, context=carried)
-            for name, value in self._beside(given, carrier):
-                headers[name] = value
+            if carrier:
+                for name, value in self._beside(given, carrier):
+                    headers[name] = value
         except Exception:  # noqa: BLE001 - rule 2
             self._failed()
 
@@ -213,6 +218,9 @@ class Tracing:
             # Lower layers would refuse it, and the request with it.
             self._failed()
         found = [(name, value) for name, value in sound if name not in given]
+        if len(found) == len(sound) and "traceparent" in carrier:
+            # Nothing of a trace is the caller's own.
+            return found
         if "traceparent" in given or any(
             name in given and name.lower() not in _APART for name, _ in sound
         ):
@@ -222,19 +230,26 @@ class Tracing:
 
     def enter(self, span: Span) -> Any:
         """Make a span the current one; the token goes to `leave`."""
-        return self._guarded(lambda: context.attach(_context_of(span)))
+        try:
+            around = context.get_current()
+            inside = _with(span, around)
+            return None if inside is around else context.attach(inside)
+        except Exception:  # noqa: BLE001 - rule 2
+            self._failed()
+            return None
 
     def suppress(self) -> Any:
         """Let other instrumentations be silent; the token goes to `leave`."""
-        return self._guarded(suppression.begin)
+        try:
+            return suppression.begin()
+        except Exception:  # noqa: BLE001 - rule 2
+            self._failed()
+            return None
 
     def lift(self) -> Any:
         """Let them speak again, while the user's code runs; the token goes to `leave`."""
-        return self._guarded(suppression.lift)
-
-    def _guarded(self, attach: Callable[[], Any]) -> Any:
         try:
-            return attach()
+            return suppression.lift()
         except Exception:  # noqa: BLE001 - rule 2
             self._failed()
             return None
@@ -286,12 +301,12 @@ def _is_header(name: object, value: object) -> bool:
     )
 
 
-def _context_of(span: Span) -> Context:
-    """The context under a span; the current one when there is no such span.
+def _with(span: Span, around: Context) -> Context:
+    """The context under a span; the one around it when there is no such span.
 
     Without an SDK (or when spans are off) an older API's spans have no context of their own: what
     the application is in, a trace that came from elsewhere perhaps, goes on then.
     """
     if span.get_span_context().is_valid:
-        return trace.set_span_in_context(span)
-    return context.get_current()
+        return trace.set_span_in_context(span, around)
+    return around
