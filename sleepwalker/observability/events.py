@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, get_args
 
 
 class Pool(NamedTuple):
@@ -251,6 +251,8 @@ Event = (
     | EventLoopBlocked
 )
 """Any event."""
+KINDS: tuple[type, ...] = get_args(Event)
+"""Every kind of event."""
 
 
 class Instrument(Protocol):

@@ -11,11 +11,12 @@ Rules:
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,14 +68,21 @@ class InTurn:
         self._renewed = renewed
         _all.add(self)
 
-    def do(self, what: Callable[[], object]) -> None:
-        """Do it, or have it done by who is at it in this thread."""
+    def do(self, what: Callable[..., object], *given: Any) -> None:
+        """Do it, or have it done by who is at it in this thread.
+
+        :param given: what it is called with
+        """
         with self._lock:
-            self._waiting.append(what)
             if self._at_it:
+                self._waiting.append(functools.partial(what, *given))
                 return
             self._at_it = True
             try:
+                if self._waiting:
+                    self._waiting.append(functools.partial(what, *given))
+                else:
+                    what(*given)
                 while self._waiting:
                     self._waiting.popleft()()
                 if self._after is not None:

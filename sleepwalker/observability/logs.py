@@ -63,7 +63,7 @@ class Logs:
         self._structlog: Any = None
         self._configuration: dict[str, Any] | None = None
         self._stdlib: Any = None
-        self._record: dict[type, Callable[[Any], None]] = {
+        self.handlers: dict[type, Callable[[Any], None]] = {
             events.RetryScheduled: self._retry_scheduled,
             events.Redirected: self._redirected,
             events.RequestFinished: self._request_finished,
@@ -81,9 +81,9 @@ class Logs:
 
     def record(self, event: Event) -> None:
         """Log an event."""
-        record = self._record.get(type(event))
-        if record is not None:
-            record(event)
+        handle = self.handlers.get(type(event))
+        if handle is not None:
+            handle(event)
 
     def renew(self) -> None:
         """After a fork, in the child: no lock of ours may be held by a thread of the parent's."""

@@ -154,7 +154,7 @@ class Metrics:
         self._telemetry_errors = counter(
             names.TELEMETRY_ERRORS, "Errors of instruments, none of which reached a caller."
         )
-        self._record: dict[type, Callable[[Any], None]] = {
+        counted: dict[type, Callable[[Any], None]] = {
             events.RequestStarted: self._request_started,
             events.AttemptFinished: self._attempt_finished,
             events.RetryScheduled: self._retry_scheduled,
@@ -169,6 +169,10 @@ class Metrics:
             events.PoolEvicted: self._pool_evicted,
             events.LinkFollowed: self._link_followed,
         }
+        self.handlers: dict[type, Callable[[Any], None]] = {
+            kind: functools.partial(self._counting.do, count) for kind, count in counted.items()
+        }
+        """What counts each kind of event."""
         if registry is not None:
             registry.register(self)
 
@@ -220,9 +224,9 @@ class Metrics:
 
     def record(self, event: Event) -> None:
         """Count an event."""
-        record = self._record.get(type(event))
-        if record is not None:
-            self._counting.do(functools.partial(record, event))
+        handle = self.handlers.get(type(event))
+        if handle is not None:
+            handle(event)
 
     def _after(self) -> None:
         """Whenever something was counted."""

@@ -11,7 +11,6 @@ Rules:
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics, trace
@@ -21,6 +20,8 @@ from sleepwalker.observability import events, names
 from sleepwalker.observability.in_turn import InTurn, ModuleLock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
 
@@ -44,6 +45,9 @@ class StandardMetrics:
             explicit_bucket_boundaries_advisory=names.CLIENT_DURATION_BUCKETS,
         )
         self._recording = InTurn()
+        self.handlers: dict[type, Callable[[Any], None]] = {
+            events.AttemptFinished: self._attempt_finished
+        }
 
     @classmethod
     def of(cls, provider: MeterProvider | None) -> StandardMetrics:
@@ -62,8 +66,11 @@ class StandardMetrics:
 
     def record(self, event: Event) -> None:
         """Record an event, if it is the end of an attempt."""
-        if not isinstance(event, events.AttemptFinished):
-            return
+        handle = self.handlers.get(type(event))
+        if handle is not None:
+            handle(event)
+
+    def _attempt_finished(self, event: events.AttemptFinished) -> None:
         labelled = event.pool.series[0] != names.OVERFLOW
         attributes: dict[str, Any] = {
             names.ATTR_METHOD: names.known_method(event.method),
@@ -79,9 +86,7 @@ class StandardMetrics:
         if error is not None:
             attributes[names.ATTR_ERROR_TYPE] = error
         self._recording.do(
-            functools.partial(
-                self._duration.record, event.duration, attributes, _context_at(event.trace)
-            )
+            self._duration.record, event.duration, attributes, _context_at(event.trace)
         )
 
 

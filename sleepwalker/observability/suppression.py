@@ -27,12 +27,16 @@ _OURS = "by sleepwalker"
 
 def by_others() -> bool:
     """Whether somebody else wants nothing to be told now."""
-    current = context.get_current()
-    # By the key first: other values may be anything, and not even know whether they are true.
-    return any(
-        key.startswith(KEY) and key[len(KEY) :][:1] in {"", "-"} and value and value is not _OURS
-        for key, value in current.items()
-    )
+    for key, value in context.get_current().items():
+        # By the key first: other values may be anything, and not even know whether they are true.
+        if (
+            key.startswith(KEY)
+            and key[len(KEY) :][:1] in {"", "-"}
+            and value
+            and value is not _OURS
+        ):
+            return True
+    return False
 
 
 def begin() -> Any:

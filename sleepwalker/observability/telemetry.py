@@ -31,7 +31,7 @@ from sleepwalker.observability.standard import StandardMetrics
 from sleepwalker.observability.tracing import SilentTracing, Tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
@@ -96,8 +96,8 @@ class Telemetry:
                 self._standard = StandardMetrics.of(meter_provider)
             except Exception:  # noqa: BLE001 - rule 1
                 self._count_error()
-        ours: tuple[Instrument | None, ...] = (self._metrics, self._standard, self._logs)
-        self._instruments = (*(i for i in ours if i is not None), *observers)
+        self._observers = observers
+        self._handlers = _handlers_of(self._metrics, self._standard, self._logs)
         self.tracing = Tracing(
             NoOpTracerProvider() if tracer_provider is False else tracer_provider,
             failed=self._count_error,
@@ -136,13 +136,19 @@ class Telemetry:
 
     def takes_baggage(self, scheme: str, host: str, port: int) -> bool:
         """Whether baggage may be sent to an origin."""
-        return any(hosts.matches(scheme, host, port) for hosts in self._baggage_hosts)
+        hosts = self._baggage_hosts
+        return bool(hosts) and any(each.matches(scheme, host, port) for each in hosts)
 
     def record(self, event: Event) -> None:
         """Hand an event to every instrument."""
-        for instrument in self._instruments:
+        for handle in self._handlers.get(type(event), ()):
             try:
-                instrument.record(event)
+                handle(event)
+            except Exception:  # noqa: BLE001 - rule 1
+                self._count_error()
+        for observer in self._observers:
+            try:
+                observer.record(event)
             except Exception:  # noqa: BLE001 - rule 1
                 self._count_error()
 
@@ -151,9 +157,7 @@ class Telemetry:
 
         Who has but metrics, which don't count it, leaves it to the next.
         """
-        deaf = (id(self._metrics), id(self._standard))
-        tells = any(id(instrument) not in deaf for instrument in self._instruments)
-        if tells:
+        if self._handlers.get(type(event)) or self._observers:
             # At one go: another thread may be about to tell the same.
             me = object()
             if _told.setdefault(type(event), me) is me:
@@ -199,7 +203,7 @@ class _Silent(Telemetry):
     def __init__(self, own: Telemetry, metrics: Metrics | None, labels: LabelSpace) -> None:
         self._own = own
         self._metrics, self._labels, self._logs, self._standard = metrics, labels, None, None
-        self._instruments = () if metrics is None else (metrics,)
+        self._observers, self._handlers = (), _handlers_of(metrics)
         self._baggage_hosts = ()
         self.redaction = own.redaction
         self.tracing = SilentTracing()
@@ -218,6 +222,17 @@ class _Silent(Telemetry):
 
     def record_once(self, event: Event) -> None:
         """Nothing: it is told another time."""
+
+
+def _handlers_of(
+    *instruments: Metrics | StandardMetrics | Logs | None,
+) -> dict[type, tuple[Callable[[Any], object], ...]]:
+    """What of our own instruments takes each kind of event, in their order."""
+    chosen = [instrument.handlers for instrument in instruments if instrument is not None]
+    return {
+        kind: tuple(handlers[kind] for handlers in chosen if kind in handlers)
+        for kind in events.KINDS
+    }
 
 
 def _metrics_on(
