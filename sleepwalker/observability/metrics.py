@@ -14,6 +14,7 @@ import itertools
 import math
 import os
 import weakref
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,8 @@ class Metrics:
     ) -> None:
         self.labels = LabelSpace()
         self._counting = InTurn(after=self._after, renewed=self._renew)
+        self._begun: deque[tuple[str, str]] = deque()
+        """The series of calls that have begun, and aren't among those under way yet."""
         self._under_way: dict[tuple[str, str], int] = {}
         self._children: dict[tuple[object, ...], Any] = {}
         self._overflow_published = 0
@@ -173,6 +176,8 @@ class Metrics:
             kind: functools.partial(self._counting.do, count) for kind, count in counted.items()
         }
         """What counts each kind of event."""
+        if not self._prefork:
+            self.handlers[events.RequestStarted] = self._request_begun
         if registry is not None:
             registry.register(self)
 
@@ -217,6 +222,7 @@ class Metrics:
 
         def collect() -> None:
             self._publish_connections()
+            self._publish_in_flight()
             collected.extend(metric for family in self._families for metric in family.collect())
 
         self._counting.do(collect)
@@ -250,7 +256,8 @@ class Metrics:
 
     def _renew(self) -> None:
         """After a fork, in the child."""
-        self._under_way.clear()
+        self._add_up_begun()
+        had_calls, self._under_way = self._under_way, {}
         had_connections = self.connections.forget()
         # What the parent has not told yet is the parent's to tell.
         self._overflow_published = self.labels.overflowed
@@ -262,9 +269,7 @@ class Metrics:
         self._counting.later(self._tell_inherited)
         if MULTIPROCESS not in os.environ:
             # What was in flight goes on in the parent.
-            for (family, *_), child in self._children.items():
-                if family is self._in_flight:
-                    child.set(0)
+            self._under_way = dict.fromkeys(had_calls, 0)
             for series in had_connections:
                 self._set_connections(series, 0, 0)
         self.labels.renew_lock()
@@ -287,17 +292,35 @@ class Metrics:
             child = self._children[key] = family.labels(*series, *values)
         return child
 
-    def _request_started(self, event: events.RequestStarted) -> None:
-        self._set_in_flight(event.pool.series, 1)
+    def _request_begun(self, event: events.RequestStarted) -> None:
+        """Take note of it, out of turn: who ends a call or scrapes adds it up."""
+        self._begun.append(event.pool.series)
 
-    def _set_in_flight(self, series: tuple[str, str], change: int) -> None:
-        # A call that a child was forked in ends there too, though it began elsewhere.
-        now = self._under_way[series] = max(self._under_way.get(series, 0) + change, 0)
-        self._child(self._in_flight, series).set(now)
+    def _add_up_begun(self) -> None:
+        while self._begun:
+            series = self._begun.popleft()
+            self._under_way[series] = self._under_way.get(series, 0) + 1
+
+    def _request_started(self, event: events.RequestStarted) -> None:
+        self._request_begun(event)
+        self._add_up_begun()
+        self._publish_in_flight_of(event.pool.series)
+
+    def _publish_in_flight(self) -> None:
+        self._add_up_begun()
+        for series in self._under_way:
+            self._publish_in_flight_of(series)
+
+    def _publish_in_flight_of(self, series: tuple[str, str]) -> None:
+        self._child(self._in_flight, series).set(self._under_way[series])
 
     def _request_finished(self, event: events.RequestFinished) -> None:
         series = event.pool.series
-        self._set_in_flight(series, -1)
+        self._add_up_begun()
+        # A call that a child was forked in ends there too, though it began elsewhere.
+        self._under_way[series] = max(self._under_way.get(series, 0) - 1, 0)
+        if self._prefork:
+            self._publish_in_flight_of(series)
         self._child(
             self._request_duration, series, names.known_method(event.method), event.outcome
         ).observe(event.duration)
