@@ -31,6 +31,7 @@ from sleepwalker.observability.open_connections import OpenConnections
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.context import Context
     from prometheus_client import CollectorRegistry, Metric
 
     from sleepwalker.observability.events import Event
@@ -157,7 +158,7 @@ class Metrics:
         self._telemetry_errors = counter(
             names.TELEMETRY_ERRORS, "Errors of instruments, none of which reached a caller."
         )
-        counted: dict[type, Callable[[Any], None]] = {
+        counted: dict[type, Callable[..., None]] = {
             events.RequestStarted: self._request_started,
             events.AttemptFinished: self._attempt_finished,
             events.RetryScheduled: self._retry_scheduled,
@@ -172,7 +173,7 @@ class Metrics:
             events.PoolEvicted: self._pool_evicted,
             events.LinkFollowed: self._link_followed,
         }
-        self.handlers: dict[type, Callable[[Any], None]] = {
+        self.handlers: dict[type, Callable[..., None]] = {
             kind: functools.partial(self._counting.do, count) for kind, count in counted.items()
         }
         """What counts each kind of event."""
@@ -325,7 +326,7 @@ class Metrics:
             self._request_duration, series, names.known_method(event.method), event.outcome
         ).observe(event.duration)
 
-    def _attempt_finished(self, event: events.AttemptFinished) -> None:
+    def _attempt_finished(self, event: events.AttemptFinished, _: Context | None = None) -> None:
         series, method = event.pool.series, names.known_method(event.method)
         status = event.status
         status_class = f"{status // 100}xx" if status is not None else "none"

@@ -45,7 +45,7 @@ class StandardMetrics:
             explicit_bucket_boundaries_advisory=names.CLIENT_DURATION_BUCKETS,
         )
         self._recording = InTurn()
-        self.handlers: dict[type, Callable[[Any], None]] = {
+        self.handlers: dict[type, Callable[..., None]] = {
             events.AttemptFinished: self._attempt_finished
         }
 
@@ -70,7 +70,9 @@ class StandardMetrics:
         if handle is not None:
             handle(event)
 
-    def _attempt_finished(self, event: events.AttemptFinished) -> None:
+    def _attempt_finished(
+        self, event: events.AttemptFinished, within: Context | None = None
+    ) -> None:
         labelled = event.pool.series[0] != names.OVERFLOW
         attributes: dict[str, Any] = {
             names.ATTR_METHOD: names.known_method(event.method),
@@ -85,9 +87,9 @@ class StandardMetrics:
         error = names.failure_of(event.error_type, event.status)
         if error is not None:
             attributes[names.ATTR_ERROR_TYPE] = error
-        self._recording.do(
-            self._duration.record, event.duration, attributes, _context_at(event.trace)
-        )
+        if within is None:
+            within = _context_at(event.trace)
+        self._recording.do(self._duration.record, event.duration, attributes, within)
 
 
 def _context_at(point: TracePoint | None) -> Context | None:

@@ -33,6 +33,7 @@ from sleepwalker.observability.tracing import SilentTracing, Tracing
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
 
+    from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
     from prometheus_client import CollectorRegistry
@@ -139,11 +140,15 @@ class Telemetry:
         hosts = self._baggage_hosts
         return bool(hosts) and any(each.matches(scheme, host, port) for each in hosts)
 
-    def record(self, event: Event) -> None:
-        """Hand an event to every instrument."""
+    def record(self, event: Event, *within: Context | None) -> None:
+        """Hand an event to every instrument.
+
+        :param within: with the end of an attempt the context under its span, if it is at hand: else
+            it is made anew of what the event says
+        """
         for handle in self._handlers.get(type(event), ()):
             try:
-                handle(event)
+                handle(event, *within)
             except Exception:  # noqa: BLE001 - rule 1
                 self._count_error()
         for observer in self._observers:
@@ -216,7 +221,8 @@ class _Silent(Telemetry):
     def own(self) -> Telemetry:
         return self._own
 
-    def record(self, event: Event) -> None:
+    def record(self, event: Event, *within: Context | None) -> None:
+        del within
         if _is_of_all(event):
             super().record(event)
 
@@ -226,7 +232,7 @@ class _Silent(Telemetry):
 
 def _handlers_of(
     *instruments: Metrics | StandardMetrics | Logs | None,
-) -> dict[type, tuple[Callable[[Any], object], ...]]:
+) -> dict[type, tuple[Callable[..., object], ...]]:
     """What of our own instruments takes each kind of event, in their order."""
     chosen = [instrument.handlers for instrument in instruments if instrument is not None]
     return {

@@ -189,18 +189,20 @@ class Tracing:
         *,
         given: Container[str] = (),
         with_baggage: bool = False,
-    ) -> None:
+    ) -> Context | None:
         """Put the span's context into the headers of one attempt.
 
         :param given: the headers that the caller has set, which stay as they are
         :param with_baggage: also the baggage that the application has set
+        :returns: the context under the span; `None` if there is nothing to know of it
         """
+        inside = None
         try:
             around = context.get_current()
-            carried = _with(span, around)
-            # Where there is but a span there is no baggage.
-            if not (with_baggage or (carried is not around and len(carried) == 1)):
-                carried = baggage.clear(carried)
+            carried = inside = _with(span, around)
+            # Where there is nothing but the span there is no baggage.
+            if not with_baggage and len(inside) > (inside is not around):
+                carried = baggage.clear(inside)
             carrier: dict[str, str] = {}
             propagate.inject(carrier, context=carried)
             if carrier:
@@ -208,6 +210,7 @@ class Tracing:
                     headers[name] = value
         except Exception:  # noqa: BLE001 - rule 2
             self._failed()
+        return inside
 
     def _beside(
         self, given: Container[str], carrier: Mapping[str, str]
