@@ -27,7 +27,7 @@ from sleepwalker.observability import names, suppression
 from sleepwalker.observability.events import TracePoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Container, Mapping, MutableMapping
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, SpanContext, Tracer, TracerProvider
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _BAGGAGE = "baggage"
+_TRACEPARENT = "traceparent"
 _APART = frozenset({_BAGGAGE, "tracestate"})
 """Headers that say nothing of the trace by themselves."""
 
@@ -205,31 +206,27 @@ class Tracing:
                 carried = baggage.clear(inside)
             carrier: dict[str, str] = {}
             propagate.inject(carrier, context=carried)
-            if carrier:
-                for name, value in self._beside(given, carrier):
-                    headers[name] = value
+            if carrier and not _go_beside(given, carrier):
+                carrier = self._beside(given, carrier)
+            for name, value in carrier.items():
+                headers[name] = value
         except Exception:  # noqa: BLE001 - rule 2
             self._failed()
         return inside
 
-    def _beside(
-        self, given: Container[str], carrier: Mapping[str, str]
-    ) -> Iterable[tuple[str, str]]:
+    def _beside(self, given: Container[str], carrier: Mapping[str, str]) -> dict[str, str]:
         """What of a propagator's headers may be put beside those of the caller."""
         sound = [pair for pair in carrier.items() if _is_header(*pair)]
         if len(sound) < len(carrier):
             # Lower layers would refuse it, and the request with it.
             self._failed()
         found = [(name, value) for name, value in sound if name not in given]
-        if len(found) == len(sound) and "traceparent" in carrier:
-            # Nothing of a trace is the caller's own.
-            return found
-        if "traceparent" in given or any(
+        if _TRACEPARENT in given or any(
             name in given and name.lower() not in _APART for name, _ in sound
         ):
             # Ours, or the rest of it, beside the caller's own would be of two traces.
             found = [pair for pair in found if pair[0].lower() == _BAGGAGE]
-        return found
+        return dict(found)
 
     def enter(self, span: Span) -> Any:
         """Make a span the current one; the token goes to `leave`."""
@@ -293,6 +290,14 @@ def _tracer_of(provider: TracerProvider | None) -> Tracer:
     return trace.get_tracer(
         names.INSTRUMENTATION, tracer_provider=provider, schema_url=names.SCHEMA_URL
     )
+
+
+def _go_beside(given: Container[str], carrier: Mapping[str, str]) -> bool:
+    """Whether all of a propagator's headers may be put beside those of the caller, as is usual."""
+    for name, value in carrier.items():
+        if not _is_header(name, value) or name in given:
+            return False
+    return _TRACEPARENT in carrier or _TRACEPARENT not in given
 
 
 def _is_header(name: object, value: object) -> bool:
