@@ -134,6 +134,32 @@ class Tracing:
             under=call,
         )
 
+    def begin_attempt(
+        self,
+        call: Span,
+        headers: MutableMapping[str, Any],
+        *,
+        method: str,
+        url: str,
+        server: tuple[str, int],
+        name: str | None,
+        resend: int,
+        given: Container[str] = (),
+        with_baggage: bool = False,
+    ) -> tuple[Span, Context | None]:
+        """Start the span of one wire attempt, and put its context into the headers.
+
+        Where the call's span is none, there is no tracer, and no other span is asked for.
+
+        :returns: the span, and the context under it, which goes to `Telemetry.record`
+        """
+        span = call
+        if call is not INVALID_SPAN:
+            span = self.start_attempt(
+                call, method=method, url=url, server=server, name=name, resend=resend
+            )
+        return span, self.inject(span, headers, given=given, with_baggage=with_baggage)
+
     def end(
         self,
         span: Span,
@@ -145,6 +171,8 @@ class Tracing:
 
         :param error: the `error.type`; `None` leaves the status unset
         """
+        if span is INVALID_SPAN:
+            return
         try:
             if span.is_recording():
                 if error is not None:
@@ -164,6 +192,8 @@ class Tracing:
 
     def context_of(self, span: Span) -> SpanContext | None:
         """A span's context, for links to it; `None` if there is nothing to link to."""
+        if span is INVALID_SPAN:
+            return None
         try:
             found = span.get_span_context()
             is_valid = found.is_valid
@@ -174,6 +204,8 @@ class Tracing:
 
     def point_of(self, span: Span) -> TracePoint | None:
         """Where a span is, for logs and exemplars; `None` if it isn't sampled."""
+        if span is INVALID_SPAN:
+            return None
         try:
             here = span.get_span_context()
             if not (here.is_valid and here.trace_flags.sampled):
@@ -201,6 +233,9 @@ class Tracing:
         try:
             around = context.get_current()
             carried = inside = _with(span, around)
+            if not inside:
+                # A propagator takes what it writes from the context.
+                return inside
             # Where there is nothing but the span there is no baggage.
             if not with_baggage and len(inside) > (inside is not around):
                 carried = baggage.clear(inside)
@@ -230,6 +265,8 @@ class Tracing:
 
     def enter(self, span: Span) -> Any:
         """Make a span the current one; the token goes to `leave`."""
+        if span is INVALID_SPAN:
+            return None
         try:
             around = context.get_current()
             inside = _with(span, around)
@@ -315,6 +352,6 @@ def _with(span: Span, around: Context) -> Context:
     Without an SDK (or when spans are off) an older API's spans have no context of their own: what
     the application is in, a trace that came from elsewhere perhaps, goes on then.
     """
-    if span.get_span_context().is_valid:
+    if span is not INVALID_SPAN and span.get_span_context().is_valid:
         return trace.set_span_in_context(span, around)
     return around

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from sleepwalker import ANONYMOUS, ConfigurationError, Connection, HTTPNotFound
 from sleepwalker.observability import events, names
 from sleepwalker.observability.standard import StandardMetrics
+from sleepwalker.observability.telemetry import Telemetry
+from sleepwalker.resilience.clock import SYSTEM
 from tests.observability.examples import ONE_OF_EACH, POOL
 from tests.servers import respond
 from tests.telemetry import Meters, Watched
@@ -131,6 +134,17 @@ def test_an_exemplar_shows_the_attempt_and_not_its_call(
         (span.trace_id, span.span_id) for span in attempts if span is not None
     )
     assert len(exemplars) == 2
+
+
+def test_an_exemplar_shows_the_span_whose_context_is_handed_over(meters: Meters) -> None:
+    span = Watched().provider.get_tracer("test").start_span("GET")
+    made = Telemetry(registry=False, logger=False, meter_provider=meters.provider, clock=SYSTEM)
+
+    made.record(attempt(), trace.set_span_in_context(span))
+
+    ((_, metric),) = meters.metrics()
+    [exemplar] = metric.data.data_points[0].exemplars
+    assert exemplar.span_id == span.get_span_context().span_id
 
 
 def test_an_attempt_that_is_not_sampled_has_none(meters: Meters, server: ScriptedServer) -> None:

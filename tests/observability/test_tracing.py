@@ -401,6 +401,65 @@ def test_the_callers_own_context_is_not_mixed_with_ours(
     assert headers == added
 
 
+# An attempt, begun at one go
+
+
+def begun(tracing: Tracing, call: Any, headers: dict[str, str], **different: Any) -> Any:
+    """Begin an attempt."""
+    arguments: dict[str, Any] = {
+        "method": "GET",
+        "url": "https://host.example/books",
+        "server": ("host.example", 443),
+        "name": None,
+        "resend": 0,
+    }
+    return tracing.begin_attempt(call, headers, **{**arguments, **different})
+
+
+def test_an_attempt_begins_with_its_span_in_the_headers_and_in_a_context(
+    watched: Watched, tracing: Tracing
+) -> None:
+    call = tracing.start_request(POOL, "GET", None)
+    headers: dict[str, str] = {}
+
+    span, within = begun(tracing, call, headers)
+    tracing.end(span, {})
+
+    own = span.get_span_context()
+    assert headers == {
+        "traceparent": f"00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags:02x}"
+    }
+    assert trace.get_current_span(within) is span
+    assert watched.spans[-1].parent == call.get_span_context()
+
+
+def test_where_a_call_has_no_span_its_attempts_ask_for_none(failures: Failures) -> None:
+    tracing = Tracing(BrokenProvider(), failed=failures)
+    headers: dict[str, str] = {}
+
+    span, within = begun(tracing, tracing.start_request(POOL, "GET", None), headers)
+
+    assert (span, within, headers) == (INVALID_SPAN, {}, {})
+    assert failures.count == 1
+
+
+@pytest.mark.usefixtures("short_form")
+def test_a_propagator_is_asked_when_there_is_something_in_the_context_alone(
+    failures: Failures,
+) -> None:
+    tracing = Tracing(NoOpTracerProvider(), failed=failures)
+    propagate.set_global_textmap(Writes({"b3": "1"}))
+    nothing: dict[str, str] = {}
+    something: dict[str, str] = {}
+
+    begun(tracing, INVALID_SPAN, nothing)
+    token = context.attach(context.set_value("anything", 1))
+    begun(tracing, INVALID_SPAN, something)
+    context.detach(token)
+
+    assert (nothing, something) == ({}, {"b3": "1"})
+
+
 # The global provider
 
 
