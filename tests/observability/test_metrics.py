@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from sleepwalker.exceptions import ConfigurationError
 from sleepwalker.observability import events, names
-from sleepwalker.observability.metrics import Metrics
+from sleepwalker.observability.metrics import BATCH, Metrics
 from tests.crew import at_once
 from tests.observability.examples import ONE_OF_EACH, POOL, a_pool, finished
 from tests.observability.programs import run
@@ -481,7 +481,64 @@ def test_an_event_that_cannot_be_counted_leaves_the_metrics_usable(
     assert registry.get_sample_value(names.POOLS) == 1.0
 
 
+@pytest.mark.parametrize("ends", [1, BATCH - 1, BATCH, BATCH + 1])
+def test_ends_that_are_counted_at_one_go_are_all_there_at_a_scrape(
+    registry: CollectorRegistry, ends: int
+) -> None:
+    moved = counted(registry, *[finished()] * ends)
+
+    key = of(f"{names.REQUEST_DURATION}_count", method="GET", outcome="success")
+    assert moved[key] == ends
+
+
+def test_an_end_that_cannot_be_counted_takes_no_other_along(registry: CollectorRegistry) -> None:
+    bad = finished()._replace(duration="soon")  # type: ignore[arg-type] # on purpose
+
+    moved = counted(registry, finished(), bad, finished())
+
+    key = of(f"{names.REQUEST_DURATION}_count", method="GET", outcome="success")
+    assert (moved[key], moved[names.TELEMETRY_ERRORS]) == (2.0, 1.0)
+
+
 # Forks
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_has_its_parents_ends_and_no_call_of_its_parents_in_flight() -> None:
+    told, problems = run(
+        """
+        import os
+        from prometheus_client import CollectorRegistry
+        from sleepwalker.observability import events, names
+        from sleepwalker.observability.metrics import Metrics
+        from tests.observability.examples import POOL, finished
+
+        registry = CollectorRegistry()
+        metrics = Metrics.on(registry)
+
+        def show():
+            series = {"host": POOL.series[0], "auth": POOL.series[1]}
+            ended = {**series, "method": "GET", "outcome": "success"}
+            print(registry.get_sample_value(names.IN_FLIGHT, series), end=" ")
+            count = f"{names.REQUEST_DURATION}_count"
+            print(registry.get_sample_value(count, ended), flush=True)
+
+        for _ in range(3):
+            metrics.record(events.RequestStarted(POOL, "GET"))
+        metrics.record(finished())
+        child = os.fork()
+        if child == 0:
+            metrics.record(events.RequestStarted(POOL, "GET"))
+            show()
+            metrics.record(finished())
+            show()
+            os._exit(0)
+        os.waitpid(child, 0)
+        show()
+        """
+    )
+
+    assert (told.splitlines(), problems) == (["1.0 1.0", "0.0 2.0", "2.0 1.0"], "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
