@@ -26,6 +26,12 @@ class Wrapper:
     def __getattr__(self, name: str) -> Any:
         return getattr(vars(self)["_wrapped"], name)
 
+    def __eq__(self, other: object) -> bool:
+        return bool(vars(self)["_wrapped"] == other)
+
+    def __hash__(self) -> int:
+        return hash(vars(self)["_wrapped"])
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return vars(self)["_wrapped"](*args, **kwargs)
 
