@@ -13,6 +13,7 @@ from ._wire import Exchange, version_of
 
 if TYPE_CHECKING:
     import requests
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
     from sleepwalker.observability.telemetry import Telemetry
@@ -40,6 +41,7 @@ class Attempt:
         "_span",
         "_started",
         "_telemetry",
+        "_within",
         "exchange",
         "number",
         "request",
@@ -67,6 +69,8 @@ class Attempt:
         self.exchange = Exchange()
         self.response: requests.Response | None = None
         self._span: Span
+        self._within: Context | None
+        """The context under the span."""
 
     def begin(self, call: Span, *, url: str, name: str | None) -> None:
         """Start the span, and put its context into the headers.
@@ -78,17 +82,14 @@ class Attempt:
         hop, tracing = self._hop, self._telemetry.tracing
         scheme, host, port = hop.origin
         self._address = host.strip("[]")
-        self._span = tracing.start_attempt(
+        self._span, self._within = tracing.begin_attempt(
             call,
+            self.request.headers,
             method=hop.method,
             url=url,
             server=(self._address, port),
             name=name,
             resend=self.number - 1,
-        )
-        tracing.inject(
-            self._span,
-            self.request.headers,
             given=hop.prepared.headers,
             with_baggage=self._telemetry.takes_baggage(scheme, host, port),
         )
@@ -120,5 +121,6 @@ class Attempt:
                 hop.origin.port,
                 version,
                 tracing.point_of(self._span),
-            )
+            ),
+            self._within,
         )

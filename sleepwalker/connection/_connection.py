@@ -425,9 +425,10 @@ class Connection:
             "data": None if body is None else _json.encode(body, self.JsonEncoder),
             "headers": self._json_headers(extra_headers),
         }
-        given = (timeout, deadline, policy, idempotency_key, idempotent, name)
         options = _UNSAID
-        if any(each is not None for each in given):
+        in_time = timeout is None and deadline is None and policy is None
+        as_it_is = idempotency_key is None and idempotent is None and name is None
+        if not in_time or not as_it_is:
             options = Options(
                 timeout=Timeout.of(timeout),
                 deadline=None if deadline is None else seconds_of(deadline, "deadline"),

@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
 import math
@@ -52,6 +53,7 @@ class Metrics:
         self, registry: CollectorRegistry | None, buckets: Sequence[float] = names.TIME_BUCKETS
     ) -> None:
         self.labels = LabelSpace()
+        self._buckets = tuple(buckets)
         self._counting = InTurn(after=self._after, renewed=self._renew)
         self._changes: deque[tuple[tuple[str, str], int]] = deque()
         """By how much calls under way changed in a series since they were added up."""
@@ -250,10 +252,7 @@ class Metrics:
             handle(event)
 
     def _attempt_told(self, event: events.AttemptFinished, _: Context | None = None) -> None:
-        if event.trace is None:
-            self._tell(event)
-        else:  # an exemplar is of the time at which it is counted
-            self._counting.do(self._attempt_finished, event)
+        self._tell(event)
 
     def _request_told(self, event: events.RequestFinished) -> None:
         self._changes.append((event.pool.series, -1))
@@ -268,15 +267,28 @@ class Metrics:
     def _count_told(self) -> None:
         """Count what was told since."""
         self._add_up_under_way()
-        while self._told:
-            event = self._told.popleft()
+        # One thread at a time is at it, and others only add to it.
+        told = tuple(self._told)
+        shown = {
+            self._exemplar_of(event): event
+            for event in told
+            if isinstance(event, events.AttemptFinished) and event.trace is not None
+        }
+        for event in told:
+            self._told.popleft()
             try:
-                if isinstance(event, events.AttemptFinished):
-                    self._attempt_finished(event)
-                else:
+                if isinstance(event, events.RequestFinished):
                     self._observe_request(event)
+                else:
+                    seen = event.trace is None or shown[self._exemplar_of(event)] is event
+                    self._attempt_finished(event if seen else event._replace(trace=None))
             except Exception:  # noqa: BLE001 - an instrument that fails, and one event of many
                 self._telemetry_errors.inc()
+
+    def _exemplar_of(self, event: events.AttemptFinished) -> tuple[object, ...]:
+        """What has one exemplar: of several attempts the last one's, as with prometheus-client."""
+        bucket = bisect.bisect_left(self._buckets, event.duration)
+        return event.pool.series, event.method, event.status, bucket
 
     def _after(self) -> None:
         """Whenever something was counted."""

@@ -711,16 +711,16 @@ def test_an_attempt_that_is_sampled_has_an_exemplar() -> None:
 def test_an_exemplar_that_is_refused_takes_no_count_along() -> None:
     registry = CollectorRegistry()
     trace = events.TracePoint("7" * 200, "9")
-    with pytest.raises(ValueError, match="Exemplar"):
-        Metrics.on(registry).record(
-            events.AttemptFinished(POOL, "GET", 1, 0.25, 200, "none", "h", 443, "1.1", trace)
-        )
+    Metrics.on(registry).record(
+        events.AttemptFinished(POOL, "GET", 1, 0.25, 200, "none", "h", 443, "1.1", trace)
+    )
 
     pool = {"host": POOL.series[0], "auth": POOL.series[1], "method": "GET"}
     attempts = {**pool, "code": "200", "error_type": "none"}
     durations = {**pool, "status_class": "2xx"}
     assert registry.get_sample_value(names.ATTEMPTS, attempts) == 1
     assert registry.get_sample_value(f"{names.ATTEMPT_DURATION}_count", durations) == 1
+    assert registry.get_sample_value(names.TELEMETRY_ERRORS) == 1
 
 
 def test_much_is_added_up_when_a_connection_is_used_though_no_event_comes() -> None:
@@ -832,3 +832,31 @@ def test_a_child_counts_the_pools_that_it_has_and_no_find_of_its_parents() -> No
 
     lines = ["1.0 None 2.0", "1.0 2.0 0.0", "1.0 3.0 2.0", "1.0 3.0 0.0"]
     assert (told.splitlines(), problems) == (lines, "")
+
+
+def test_of_many_attempts_that_are_sampled_the_last_of_each_bucket_is_shown() -> None:
+    registry = CollectorRegistry()
+    instrument = Metrics.on(registry)
+    durations = [0.001, 0.2, 0.001, 0.2, 0.002, 7.0] * 9
+
+    for number, duration in enumerate(durations):
+        trace = events.TracePoint(f"{number:032x}", f"{number:016x}")
+        instrument.record(
+            events.AttemptFinished(
+                POOL, "GET", 1, duration, 200, "none", "b.example", 443, "1.1", trace
+            )
+        )
+
+    buckets = {
+        sample.labels["le"]: (sample.value, sample.exemplar)
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == f"{names.ATTEMPT_DURATION}_bucket"
+    }
+    shown = {
+        bucket: int(exemplar.labels["trace_id"], 16)
+        for bucket, (_, exemplar) in buckets.items()
+        if exemplar is not None
+    }
+    assert shown == {"0.005": 52, "0.25": 51, "10.0": 53}
+    assert buckets["+Inf"][0] == len(durations)

@@ -17,8 +17,6 @@ BODILESS = frozenset({"GET", "HEAD"})
 CHARACTER = r"(?:[A-Za-z0-9_~!$&'()*+,;=:@/.-]|%[0-9A-F]{2})"
 TARGET = re.compile(rf"/(?!/){CHARACTER}*(?:\?(?:{CHARACTER}|\?)*)?")
 """A path and query in which urllib3 finds nothing to encode."""
-HEAD = re.compile(r"[^\r\n\0]*(?:\r\n[^\r\n\0]*)*")
-"""Lines, of which no header has broken one."""
 
 
 def message(request: requests.PreparedRequest, host_line: str | None) -> bytes | None:
@@ -41,7 +39,9 @@ def message(request: requests.PreparedRequest, host_line: str | None) -> bytes |
             return None
         lines.append(f"{name}: {text}")
     head = "\r\n".join(lines)
-    if head.count("\n") != len(lines) - 1 or HEAD.fullmatch(head) is None:
+    ends = len(lines) - 1
+    if head.count("\r") != ends or head.count("\n") != ends or "\0" in head:
+        # A header has broken its line.
         return None
     try:
         return head.encode("latin-1") + b"\r\n\r\n" + body

@@ -384,11 +384,13 @@ class _Socket:
     def is_connected(self) -> bool:
         if self._told is not None:
             return True
+        if self.is_stale:
+            return False
         connected: bool = super().is_connected  # type: ignore[misc]
         # What TLS has decrypted already can't be seen at the socket. Nobody has asked for it, and
         # it would be taken for the next request's answer.
         left = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
-        return connected and not left and not self.is_stale
+        return connected and not left
 
 
 class PlainSocket(_Socket, HTTPConnection):  # type: ignore[misc] # response_class is called only
