@@ -54,6 +54,8 @@ class Tracing:
         self, provider: TracerProvider | None = None, *, failed: Callable[[], None]
     ) -> None:
         self._failed = failed
+        self._couldnt_start = False
+        """Whether a span that is none may be one that couldn't be started."""
         try:
             self._tracer = _tracer_of(provider)
         except Exception:  # noqa: BLE001 - rule 2
@@ -83,6 +85,7 @@ class Tracing:
                 links=[Link(link) for link in links] if links else (),
             )
         except Exception:  # noqa: BLE001 - rule 2
+            self._couldnt_start = True
             self._failed()
             return INVALID_SPAN
 
@@ -149,12 +152,12 @@ class Tracing:
     ) -> tuple[Span, Context | None]:
         """Start the span of one wire attempt, and put its context into the headers.
 
-        Where the call's span is none, there is no tracer, and no other span is asked for.
+        Where the call's span is none, and not for a failure, there is no tracer to ask for another.
 
         :returns: the span, and the context under it, which goes to `Telemetry.record`
         """
         span = call
-        if call is not INVALID_SPAN:
+        if call is not INVALID_SPAN or self._couldnt_start:
             span = self.start_attempt(
                 call, method=method, url=url, server=server, name=name, resend=resend
             )

@@ -433,14 +433,36 @@ def test_an_attempt_begins_with_its_span_in_the_headers_and_in_a_context(
     assert watched.spans[-1].parent == call.get_span_context()
 
 
-def test_where_a_call_has_no_span_its_attempts_ask_for_none(failures: Failures) -> None:
-    tracing = Tracing(BrokenProvider(), failed=failures)
-    headers: dict[str, str] = {}
+class Asked(trace.NoOpTracer):
+    """A tracer without an SDK, and how often it was asked for a span."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def start_span(self, *_: Any, **__: Any) -> Any:
+        self.times += 1
+        return INVALID_SPAN
+
+
+def test_where_a_call_has_no_span_its_attempts_ask_for_none(
+    failures: Failures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracer, headers = Asked(), dict[str, str]()
+    monkeypatch.setattr(NoOpTracerProvider, "get_tracer", lambda *_, **__: tracer)
+    tracing = Tracing(NoOpTracerProvider(), failed=failures)
 
     span, within = begun(tracing, tracing.start_request(POOL, "GET", None), headers)
 
     assert (span, within, headers) == (INVALID_SPAN, {}, {})
-    assert failures.count == 1
+    assert tracer.times == 1
+
+
+def test_where_a_calls_span_failed_its_attempts_ask_again(failures: Failures) -> None:
+    tracing = Tracing(BrokenProvider(), failed=failures)
+
+    span, _ = begun(tracing, tracing.start_request(POOL, "GET", None), {})
+
+    assert (span, failures.count) == (INVALID_SPAN, 2)
 
 
 @pytest.mark.usefixtures("short_form")
