@@ -263,10 +263,10 @@ class Resource:
             if part is None:
                 return Document(self._base, data=self.data)
             return Document(self.url, part.media_type, data=self.data, within=part.within)
-        raw: Any = getattr(response.raw, "headers", None)
-        several = raw.getlist("Link") if hasattr(raw, "getlist") else []
-        if not several and (one := response.headers.get("Link")):
-            several = [one]
+        several: list[str] = []
+        if one := response.headers.get("Link"):
+            raw: Any = getattr(response.raw, "headers", None)
+            several = (raw.getlist("Link") if hasattr(raw, "getlist") else []) or [one]
         return Document(
             self._base,
             MediaType.of(response.headers.get("Content-Type")),

@@ -80,25 +80,20 @@ class Merged(NamedTuple):
 
     defaults: Fields
     changes: int
-    given: Fields
-    changes_of_given: int
+    given: tuple[tuple[str, Any], ...]
     headers: Fields
 
-    def is_of(self, defaults: Fields, given: Fields) -> bool:
+    def is_of(self, defaults: Fields, given: tuple[tuple[str, Any], ...]) -> bool:
         """Whether these are what merging them would give."""
         return (
-            self.defaults is defaults
-            and self.given is given
-            and self.changes == defaults.changes
-            and self.changes_of_given == given.changes
+            self.defaults is defaults and self.changes == defaults.changes and self.given == given
         )
 
 
-def merged(defaults: Fields, given: Fields) -> Merged | None:
+def merged(defaults: Fields, given: tuple[tuple[str, Any], ...]) -> Merged | None:
     """A session's headers and those of a request; `None` if they aren't of the usual kind."""
-    changes, changes_of_given = defaults.changes, given.changes
-    headers = defaults.copy()
-    for name, value in given.pairs:
+    changes, headers = defaults.changes, defaults.copy()
+    for name, value in given:
         if value is None:
             headers.pop(name, None)
         else:
@@ -109,7 +104,7 @@ def merged(defaults: Fields, given: Fields) -> Merged | None:
     except requests.exceptions.InvalidHeader:
         # A default that is `None`, which is none; or one for which there is an error.
         return None
-    return Merged(defaults, changes, given, changes_of_given, Fields(checking.headers))
+    return Merged(defaults, changes, given, Fields(checking.headers))
 
 
 def usual(
@@ -141,9 +136,9 @@ def usual(
         or not _PASSED.are_there()
     ):
         return None
-    last = session.merged
-    if last is None or not last.is_of(defaults, headers):
-        last = session.merged = merged(defaults, headers)
+    last, given = session.merged, tuple(headers.pairs)
+    if last is None or not last.is_of(defaults, given):
+        last = session.merged = merged(defaults, given)
         if last is None:
             return None
     made = Prepared(method, url, last.headers.copy(), data or None)
