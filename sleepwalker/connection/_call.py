@@ -212,6 +212,7 @@ class Call:
         """What an auth of the caller's own kind has put into the request: secret by what it is."""
         self._in_query: tuple[str, ...] = ()
         """That of it which stands in the query."""
+        self._shown_method: str
         self._span: Span
         self._hop: Hop
 
@@ -265,10 +266,10 @@ class Call:
                     self._refuse_if_cut(response)
                     if self._options.stream:
                         self._hand_over(response)
+                        self._release_stream()
                     if self.remembered:
                         conn.response = response
                     note_document(response, self._tracing.context_of(self._span))
-                    self._release_stream()
                     if error is None:
                         result = finish(self, response)
             except SleepwalkerException as raised:
@@ -294,7 +295,8 @@ class Call:
             error = None
 
     def _begin(self) -> None:
-        pool, method = self._conn._pool, _headers.shown_method(self._method)
+        pool = self._conn._pool
+        method = self._shown_method = _headers.shown_method(self._method)
         self._begun = True
         self._telemetry.record(events.RequestStarted(pool, method))
         self._span = self._tracing.start_request(pool, method, self._options.name)
@@ -398,7 +400,7 @@ class Call:
             self._telemetry.record(
                 events.RequestFinished(
                     self._conn._pool,
-                    _headers.shown_method(self._method),
+                    self._shown_method,
                     self._options.name,
                     outcome,
                     self._clock.monotonic() - self._started,
@@ -452,14 +454,26 @@ class Call:
             hop.body.rewind()
         hop.sent += 1
         self._callers_own = self._answered = None
-        self._authenticate(request)
-        # A token may have taken its time.
-        self._refuse_if_late(f"before attempt {self._attempts + 1}")
+        if hop.auth is not _auth.ANONYMOUS:
+            self._authenticate(request)
+            # A token may have taken its time.
+            self._refuse_if_late(f"before attempt {self._attempts + 1}")
         self._guards = self._conn._safeguards(hop, self._policy)
+        return self._admitted(request)
+
+    def _admitted(
+        self, request: requests.PreparedRequest
+    ) -> tuple[requests.Response | None, SleepwalkerException | None]:
+        """Send a request once it is let through what stands around its host.
+
+        :raises NotAdmitted: when it isn't
+        """
         admission = Admission(self._guards, self._outer)
         result = Result.UNKNOWN
         try:
-            self._tell_breaker(admission.enter(self._deadline, self._read_timeout()))
+            changed = admission.enter(self._deadline, self._read_timeout())
+            if changed is not None:
+                self._tell_breaker(changed)
             if self._paid is not None or self._kept is not None:
                 self._goes_on()
             self.admission = admission
@@ -482,7 +496,8 @@ class Call:
                 # An interrupt has come in the middle of it.
                 admission.leave(result)
                 raise
-            self._tell_breaker(changed)
+            if changed is not None:
+                self._tell_breaker(changed)
         return response, error
 
     def _read_timeout(self) -> float:
@@ -565,10 +580,10 @@ class Call:
         error.__cause__ = refusal
         return error
 
-    def _tell_breaker(self, state: str | None) -> None:
-        """Tell what the breaker became, if it changed."""
+    def _tell_breaker(self, state: str) -> None:
+        """Tell what the breaker became."""
         breaker = self._guards.breaker
-        if state is not None and breaker is not None:
+        if breaker is not None:
             self._telemetry.record(
                 events.BreakerChanged(self._hop.pool, self._guards.name, state, breaker.remaining())
             )
@@ -596,8 +611,6 @@ class Call:
 
     def _authenticate(self, request: requests.PreparedRequest) -> None:
         auth = self._hop.auth
-        if auth is _auth.ANONYMOUS:
-            return
         known = isinstance(auth, HTTPBasicAuth | _auth.BearerAuth)
         headers, url = None if known else request.headers.copy(), request.url
         try:
@@ -853,13 +866,13 @@ class Call:
         if self._replaying:
             self._replaying = False
             self._tracing.lift()
-        if response.status_code < 400:
+        if self._options.stream and response.status_code < 400:
             # Of an error's body it is this call that reads some.
             self._release_stream()
 
     def _release_stream(self) -> None:
         """A streamed body is under the deadline that the call itself gave, and under no other."""
-        if self._options.stream and self._options.deadline is None and self._attempt is not None:
+        if self._options.deadline is None and self._attempt is not None:
             self._attempt.timeouts.release()
 
     def uses(self, sock: Any) -> None:

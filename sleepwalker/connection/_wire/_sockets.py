@@ -223,16 +223,16 @@ class _Socket:
         :returns: the answer, if it is here, whole and usual. If not, what was told so far is kept:
             the very same request has to come along by `request` next, which writes nothing then
         """
-        self._watch = watch
+        self._watch, sock = watch, self._sock
         self._writer, self._sends, self._begun = None, 0, True
-        watch.uses(self.sock)
+        watch.uses(sock)
         try:
             self.send(message)
         except OSError as error:
             self._told = Told(unwritten=error)
             return None
         self._begun = False
-        reading = Reading(self.sock, watch, to_head=to_head)
+        reading = Reading(sock, watch, to_head=to_head)
         answer = reading.answer()
         if answer is None:
             self._told = reading.told
@@ -271,7 +271,7 @@ class _Socket:
         if self._connecting:
             self._send_to_connect(data)
             return
-        if self.sock is None:
+        if self._sock is None:
             # What http.client would do within `send`; done first, so that a failure to connect
             # is no failure to send.
             self.connect()
@@ -287,7 +287,7 @@ class _Socket:
             watch.begins()
         try:
             if self._goes_at_once(data):
-                allow(self.sock, watch.pace.to_write())
+                allow(self._sock, watch.pace.to_write())
                 super().send(data)  # type: ignore[misc]
             else:
                 self._write(data, watch.pace)
@@ -306,7 +306,7 @@ class _Socket:
 
         There is room for the headers and the beginning of a body.
         """
-        if not isinstance(self.sock, socket.socket):
+        if not isinstance(self._sock, socket.socket):
             return True
         return self._sends <= 2 and isinstance(data, bytes) and len(data) <= ROOM
 
@@ -389,7 +389,8 @@ class _Socket:
         connected: bool = super().is_connected  # type: ignore[misc]
         # What TLS has decrypted already can't be seen at the socket. Nobody has asked for it, and
         # it would be taken for the next request's answer.
-        left = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
+        sock = self._sock
+        left = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
         return connected and not left
 
 
