@@ -157,6 +157,8 @@ class Call:
     """Whether a hook of the auth is sending the request once more."""
     _kept: requests.Response | None = None
     """The answer in it, as long as it may have to stand."""
+    _silenced: Any = None
+    """What ends that other instrumentations are silent, once they are."""
 
     def __init__(
         self,
@@ -514,7 +516,6 @@ class Call:
         attempt = self._begin_attempt(request)
         response, error = None, None
         try:
-            token = self._tracing.suppress()
             try:
                 with _wire.watching(self):
                     response = hop.session.send(
@@ -524,7 +525,8 @@ class Call:
                         **{**hop.settings, "stream": self._options.stream},
                     )
             finally:
-                self._tracing.leave(token)
+                silenced, self._silenced = self._silenced, None
+                self._tracing.leave(silenced)
         except _StopReplay as stopped:
             response, error = self._whole(stopped.answer)
         except Exception as raised:
@@ -874,6 +876,11 @@ class Call:
         """A streamed body is under the deadline that the call itself gave, and under no other."""
         if self._options.deadline is None and self._attempt is not None:
             self._attempt.timeouts.release()
+
+    def silence(self) -> None:
+        """What others may have put into the layers below says nothing of the exchange under way."""
+        if self._silenced is None:
+            self._silenced = self._tracing.suppress()
 
     def uses(self, sock: Any) -> None:
         """The exchange under way goes through this socket."""

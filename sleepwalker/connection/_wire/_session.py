@@ -102,6 +102,7 @@ class Session(requests.Session):
             if _SENDS.are_there():
                 return self._exchanged(request, **kwargs)
             # Somebody watches all sessions.
+            watch.silence()
             return super().send(request, **kwargs)
         # Who uses the session past the connection, maybe from within a response hook of a call:
         # that call neither checked this request nor counts it as its own.

@@ -76,6 +76,8 @@ def sent(
     reply = None if text is None else _exchanged(pool, text, adapter, request)
     if reply is not None:
         return reply
+    if here.watch is not None:
+        here.watch.silence()
     try:
         return adapter.send(request, stream=stream, **settings)  # type: ignore[no-any-return]
     finally:

@@ -82,6 +82,9 @@ class Watch(Protocol):
     def after_exchange(self, response: requests.Response) -> None:
         """The headers of an answer are here."""
 
+    def silence(self) -> None:
+        """The exchange goes through layers that others may have instrumented."""
+
     def uses(self, sock: Any) -> None:
         """The exchange under way goes through this socket: shutting it ends the waiting."""
 
