@@ -163,7 +163,7 @@ class Adapter(HTTPAdapter):
             watch.exchange.reached = True
         manager = self.poolmanager
         if not proxies:
-            known = self.known(request, verify, cert)
+            known = _under_way() or self.known(request, verify, cert)
             if known is not None:
                 return known
         try:
@@ -241,7 +241,7 @@ class Adapter(HTTPAdapter):
                 # Somebody closed the pool after we had chosen it and before we took a socket from
                 # it: nothing was tried yet, and there is a new pool by now.
                 closed = error.args and isinstance(error.args[0], ClosedPoolError)
-                if not closed or here.held is not None:
+                if not closed:
                     raise
             else:
                 break
@@ -301,6 +301,11 @@ class Adapter(HTTPAdapter):
             manager.pools.lock = threading.RLock()
         for pool in _forks.listed(self._pools):
             pool.renew()
+
+
+def _under_way() -> Pool | None:
+    """Where the request under way goes on, if it was begun by the short way."""
+    return None if here.watch is None else here.watch.exchange.pool
 
 
 def _trust_of(context: ssl.SSLContext) -> ssl.SSLContext:

@@ -30,7 +30,8 @@ from ._fields import Fields
 from ._message import message
 from ._originals import Originals
 from ._reply import Reply
-from ._watch import Held, here
+from ._socket_pools import Held
+from ._watch import here
 
 _PASSED = Originals(
     (HTTPAdapter, "send"),
@@ -73,19 +74,14 @@ def sent(
     """
     pool = None if stream else _pool(adapter, request, **settings)
     text = None if pool is None else message(request, pool.host_line)
-    reply = None if text is None else _exchanged(pool, text, adapter, request)
-    if reply is not None:
-        return reply
+    made = None if text is None else _exchanged(pool, text, adapter, request)
+    if isinstance(made, Reply):
+        return made
     if here.watch is not None:
         here.watch.silence()
-    try:
+    if made is None:
         return adapter.send(request, stream=stream, **settings)  # type: ignore[no-any-return]
-    finally:
-        held = here.held
-        if held is not None:
-            # Something has come in between, and nobody took it.
-            here.held = None
-            _lose(held.connection, held.pool)
+    return _handed_over(made, adapter, request, stream=stream, **settings)
 
 
 def _pool(
@@ -113,8 +109,8 @@ def _pool(
 
 def _exchanged(
     pool: Any, text: bytes, adapter: Any, request: requests.PreparedRequest
-) -> Reply | None:
-    """The answer; `None` when the request has to go by the long way, or to go on by it."""
+) -> Reply | Held | None:
+    """The answer, or where the request goes on by the long way; `None`: it was not begun."""
     watch, begun, connection = here.watch, SYSTEM.monotonic(), None
     assert watch is not None  # noqa: S101 - there would be no pool without
     try:
@@ -124,11 +120,11 @@ def _exchanged(
         watch.exchange.reached = True
         read = connection.exchange(text, watch, to_head=request.method == "HEAD")
         if read is None:
-            here.held = Held(pool, connection, begun)
-            return None
+            return Held(pool, connection, begun)
     except BaseException:
         if connection is not None:
-            _lose(connection, pool)
+            connection.close()
+            pool.give_back(None)
         raise
     pool.num_requests += 1
     pool.give_back(connection)
@@ -138,7 +134,15 @@ def _exchanged(
     return reply
 
 
-def _lose(connection: Any, pool: Any) -> None:
-    """Close a connection, and leave its place among the idle ones to another."""
-    connection.close()
-    pool.give_back(connection)
+def _handed_over(held: Held, adapter: Any, *args: Any, **kwargs: Any) -> requests.Response:
+    """What `adapter.send` makes of a request that is written, and of what came so far."""
+    watch = here.watch
+    assert watch is not None  # noqa: S101 - it was begun under one
+    exchange = watch.exchange
+    exchange.pool = held.pool()
+    try:
+        return adapter.send(*args, **kwargs)  # type: ignore[no-any-return]
+    finally:
+        exchange.pool = None
+        # Something may have come in between, so that nobody took it.
+        held.lose()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import queue
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ClosedPoolError, ReadTimeoutError
+from urllib3.exceptions import ReadTimeoutError
 
 from sleepwalker.connection._body import as_announced
 from sleepwalker.resilience.clock import SYSTEM
@@ -18,10 +20,6 @@ from ._watch import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-CLOSED = "the pool was closed while a request was under way"
-"""What urllib3's error says then."""
 
 
 class _Queue(queue.LifoQueue[Any]):
@@ -34,17 +32,12 @@ class _Queue(queue.LifoQueue[Any]):
         self.not_full = threading.Condition(self.mutex)
         self.all_tasks_done = threading.Condition(self.mutex)
 
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        held = here.held
-        if held is None or held.pool.pool is not self:
-            return super().get(block, timeout)
-        here.held = None
-        return held.connection
-
     def take(self) -> Any:
         """The connection that was used last, if there is one, or `None`: `get`, for the hasty."""
-        with self.mutex:
+        # Nothing is raised in the middle: a handler's call may have taken it.
+        with self.mutex, suppress(queue.Empty):
             return self._get() if self.queue and self.queue[-1] is not None else None
+        return None
 
     def give_back(self, connection: Any) -> bool:
         """Keep a connection, if there is room for it: `put`, for the hasty."""
@@ -75,10 +68,48 @@ class _Queue(queue.LifoQueue[Any]):
         super()._put(item)
 
 
+class Held:
+    """A connection on which a request is under way, in the place of a pool's idle ones.
+
+    Nobody but that request can take it, and that request finds no other.
+
+    :param origin: the pool that it comes from, and goes back to
+    :ivar begun: when the request was begun, on the system's monotonic clock
+    """
+
+    def __init__(self, origin: Pool, connection: Any, begun: float) -> None:
+        self.origin, self.begun = origin, begun
+        self._connection = connection
+
+    def pool(self) -> Pool:
+        """A pool like the one that it comes from, which has no other connection."""
+        made = copy.copy(self.origin)
+        made.pool = self
+        return made
+
+    def get(self, *_: Any, **__: Any) -> Any:
+        """The connection; once."""
+        if self._connection is None:
+            raise queue.Empty
+        connection, self._connection = self._connection, None
+        return connection
+
+    def put(self, item: Any, *_: Any, **__: Any) -> None:
+        """Give it back; `None` for one that was closed."""
+        self.origin.give_back(item)
+
+    def lose(self) -> None:
+        """Close the connection, if nobody has taken it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+            self.put(None)
+
+
 class Pool:
     """What our pools add to urllib3's (a mixin)."""
 
-    pool: queue.LifoQueue[Any] | None
+    pool: Any
     host: str
     port: int | None
     num_requests: int
@@ -93,19 +124,15 @@ class Pool:
     ) -> Any:
         watch = here.watch
         body = as_announced(body, headers, watch)
-        held, begun = here.held, SYSTEM.monotonic()
-        if held is not None:
-            if held.pool is not self:
-                # The request was written already: it must not be written to another socket.
-                raise ClosedPoolError(held.pool, CLOSED)
-            begun = held.begun
+        begun = self.pool.begun if isinstance(self.pool, Held) else SYSTEM.monotonic()
         try:
             return super().urlopen(method, url, body, headers, *args, **kw)  # type: ignore[misc]
         except ReadTimeoutError:
             # The way may be lost in silence (a NAT that forgot, a host that is gone), and with it
             # that of every socket of which nothing was heard meanwhile: the next attempt is to
             # find out on a new one.
-            self._drop(lambda connection: connection.was_silent_since(begun))
+            idle = self.pool.origin if isinstance(self.pool, Held) else self
+            idle._drop(lambda connection: connection.was_silent_since(begun))
             raise
 
     @functools.cached_property
@@ -130,9 +157,13 @@ class Pool:
         return connection
 
     def give_back(self, connection: Any) -> None:
-        """Keep a connection for the next request, or close it."""
+        """Keep a connection for the next request, or close it; `None` is the place of one."""
         idle = self.pool
-        if not isinstance(idle, _Queue) or not idle.give_back(connection):
+        kept = isinstance(idle, _Queue) and idle.give_back(connection)
+        if kept and self.pool is not idle:
+            # Somebody has closed the pool meanwhile, and may have missed it.
+            connection, kept = idle.take(), False
+        if not kept and connection is not None:
             connection.close()
 
     def keep_idle(self, sockets: int) -> None:
@@ -167,7 +198,7 @@ class Pool:
             for connection in list(pool.queue):
                 if connection is not None:
                     connection.close()
-            pool.__init__(pool.maxsize)  # type: ignore[misc]
+            pool.__init__(pool.maxsize)
             for _ in range(places):
                 pool.put(None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -14,19 +14,23 @@ if TYPE_CHECKING:
     from sleepwalker.resilience.clock import Clock
     from sleepwalker.resilience.policy import ResponseLimits
 
+    from ._socket_pools import Pool
+
 
 class Exchange:
     """What is known of one exchange on the wire.
 
     :ivar reached: whether our own sockets were asked at all (not a mounted or mocked adapter)
     :ivar sent: whether we had begun to write the request
+    :ivar pool: where it goes on, when it was begun by the short way and turned out to be unusual
     """
 
-    __slots__ = ("reached", "sent")
+    __slots__ = ("pool", "reached", "sent")
 
     def __init__(self) -> None:
         self.reached = False
         self.sent = False
+        self.pool: Pool | None = None
 
     @property
     def maybe_sent(self) -> bool:
@@ -111,20 +115,10 @@ class Watch(Protocol):
         """What may be shown of texts of a lower layer: URLs, paths with a query, free text."""
 
 
-class Held(NamedTuple):
-    """A connection that only the request under way may take from the idle ones."""
-
-    pool: Any
-    connection: Any
-    begun: float
-    """When the request was begun, on the system's monotonic clock."""
-
-
 class Here(threading.local):
     """The call that is being sent by this thread."""
 
     watch: Watch | None = None
-    held: Held | None = None
 
 
 here = Here()
