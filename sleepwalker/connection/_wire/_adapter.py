@@ -13,6 +13,7 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidProxyURL
 from requests.utils import select_proxy
 from urllib3.exceptions import ClosedPoolError, HTTPError
+from urllib3.util import Retry
 
 from sleepwalker.connection import _forks
 from sleepwalker.exceptions import UnguardedError
@@ -197,6 +198,12 @@ class Adapter(HTTPAdapter):
         ):
             return last.pool
         return None
+
+    @property
+    def retries_nothing(self) -> bool:
+        """Whether nobody has made urllib3 retry anything."""
+        retries = self.max_retries
+        return type(retries) is Retry and retries.total == 0 and not retries.status_forcelist
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
         try:

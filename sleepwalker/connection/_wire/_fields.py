@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from requests.structures import CaseInsensitiveDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, ValuesView
+    from collections.abc import Iterable, Iterator, KeysView, Mapping, ValuesView
 
 
 class Fields(CaseInsensitiveDict):  # type: ignore[type-arg] # older versions have no parameter
@@ -65,6 +65,11 @@ class Fields(CaseInsensitiveDict):  # type: ignore[type-arg] # older versions ha
     def pairs(self) -> ValuesView[tuple[str, Any]]:
         """Names, as given, and values: `items`, for those who have no time."""
         return self._pairs.values()
+
+    @property
+    def lower_names(self) -> KeysView[str]:
+        """Names in lower case."""
+        return self._pairs.keys()
 
     def lower_items(self) -> Iterator[tuple[str, Any]]:
         return ((key, value) for key, (_, value) in self._pairs.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from ._sockets import ROOM
 if TYPE_CHECKING:
     import requests
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""In which there is nothing that has to be looked at."""
+NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 BODILESS = frozenset({"GET", "HEAD"})
 """The methods of which no length is told when there is no body."""
 CHARACTER = r"(?:[A-Za-z0-9_~!$&'()*+,;=:@/.-]|%[0-9A-F]{2})"
@@ -26,7 +30,12 @@ def message(request: requests.PreparedRequest, host_line: str | None) -> bytes |
     """
     headers: Any = request.headers
     target, body = request.path_url, _framed(request)
-    if body is None or TARGET.fullmatch(target) is None:
+    if (
+        body is None
+        or request.method not in METHODS
+        or TARGET.fullmatch(target) is None
+        or not _are_names(tuple(headers.lower_names))
+    ):
         return None
     lines: list[str] = [f"{request.method} {target} HTTP/1.1"]
     if "Host" not in headers:
@@ -44,9 +53,16 @@ def message(request: requests.PreparedRequest, host_line: str | None) -> bytes |
         # A header has broken its line.
         return None
     try:
-        return head.encode("latin-1") + b"\r\n\r\n" + body
+        whole = head.encode("latin-1") + b"\r\n\r\n" + body
     except UnicodeEncodeError:
         return None
+    return whole if len(whole) <= ROOM else None
+
+
+@functools.lru_cache(maxsize=256)
+def _are_names(names: tuple[object, ...]) -> bool:
+    """Whether all of them can be names of headers."""
+    return all(type(name) is str and NAME.fullmatch(name) is not None for name in names)
 
 
 def _framed(request: requests.PreparedRequest) -> bytes | None:
@@ -57,6 +73,6 @@ def _framed(request: requests.PreparedRequest) -> bytes | None:
     if body is None:
         sound = length == "0" or (length is None and request.method in BODILESS)
         return b"" if sound else None
-    if type(body) is not bytes or length != str(len(body)) or len(body) > ROOM:
+    if type(body) is not bytes or length != str(len(body)):
         return None
     return body

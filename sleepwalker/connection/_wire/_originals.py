@@ -9,10 +9,10 @@ Rules:
 
 from __future__ import annotations
 
-from types import FunctionType
+from types import FunctionType, MethodDescriptorType
 from typing import Any, Final
 
-THEIRS: Final = frozenset({"requests", "urllib3", "http"})
+THEIRS: Final = frozenset({"requests", "urllib3", "http", "socket", "_socket", "ssl"})
 """Packages."""
 
 
@@ -40,7 +40,11 @@ def _original(owner: Any, name: str) -> Any:
     found = getattr(owner, name, None)
     # What wraps another passes for it in all but its type and, if it is a function, its globals.
     if type(found) is FunctionType:
-        home = str(found.__globals__.get("__name__")).partition(".")[0]
-        if home in THEIRS:
-            return found
+        home = str(found.__globals__.get("__name__"))
+    elif type(found) is MethodDescriptorType:
+        home = found.__objclass__.__module__
+    else:
+        home = ""
+    if home.partition(".")[0] in THEIRS:
+        return found
     return object()

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import http.client
 import logging
+import socket
+import ssl
 from typing import Any
 
 import requests
@@ -38,6 +40,9 @@ _PASSED = Originals(
     (HTTPAdapter, "cert_verify"),
     (HTTPAdapter, "add_headers"),
     (HTTPAdapter, "build_response"),
+    (HTTPAdapter, "request_url"),
+    (requests.adapters, "extract_cookies_to_jar"),
+    (requests.adapters, "get_encoding_from_headers"),
     (requests.Response, "__init__"),
     (urllib3.HTTPConnectionPool, "urlopen"),
     (urllib3.HTTPConnectionPool, "_make_request"),
@@ -48,6 +53,8 @@ _PASSED = Originals(
     (urllib3.HTTPResponse, "__init__"),
     (urllib3.HTTPResponse, "read"),
     (urllib3.HTTPResponse, "stream"),
+    (urllib3.HTTPResponse, "read_chunked"),
+    (urllib3.HTTPResponse, "release_conn"),
     (urllib3.connection.HTTPConnection, "request"),
     (urllib3.connection.HTTPConnection, "putrequest"),
     (urllib3.connection.HTTPConnection, "putheader"),
@@ -60,7 +67,16 @@ _PASSED = Originals(
     (http.client.HTTPResponse, "__init__"),
     (http.client.HTTPResponse, "begin"),
     (http.client.HTTPResponse, "read"),
+    (http.client, "parse_headers"),
+    (socket.socket, "makefile"),
+    (socket.socket, "recv_into"),
+    (ssl.SSLSocket, "recv_into"),
 )
+_ADAPTERS = (
+    *("send", "cert_verify", "add_headers", "build_response", "request_url"),
+    "get_connection_with_tls_context",
+)
+"""What an adapter may have a function of its own for."""
 _log = logging.getLogger("urllib3.connectionpool")
 """Tells of each request, at DEBUG."""
 
@@ -94,17 +110,20 @@ def _pool(
     **_: Any,
 ) -> Any:
     """The pool for a usual request; `None` if it is none."""
+    own = vars(adapter)
     usual = (
         type(adapter) is Adapter
         and not proxies
         and not any(request.hooks.values())
         and type(request.headers) is Fields
         and here.watch is not None
-        and "send" not in vars(adapter)
+        and not any(name in own for name in _ADAPTERS)
+        and adapter.retries_nothing
         and not _log.isEnabledFor(logging.DEBUG)
         and _PASSED.are_there()
     )
-    return adapter.known(request, verify, cert) if usual else None
+    pool = adapter.known(request, verify, cert) if usual else None
+    return None if pool is None or "urlopen" in vars(pool) else pool
 
 
 def _exchanged(

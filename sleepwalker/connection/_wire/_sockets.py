@@ -367,8 +367,8 @@ class _Socket:
 
     @property
     def is_usual(self) -> bool:
-        """Whether it may be used without what urllib3 has to say of it."""
-        return True
+        """Whether it may be used without what lower layers have to say of it."""
+        return type(self.sock) in OWN and self.debuglevel <= 0
 
     @property
     def is_stale(self) -> bool:
@@ -416,7 +416,7 @@ class TLSSocket(_Socket, HTTPSConnection):  # type: ignore[misc] # as above
     @property
     def is_usual(self) -> bool:
         # Of one whose certificate isn't looked at, urllib3 warns at each request.
-        return bool(self.is_verified)
+        return bool(self.is_verified) and super().is_usual
 
     def _context(self) -> ssl.SSLContext:
         """The TLS context that urllib3 would make, but for its handshakes."""
@@ -455,6 +455,8 @@ class _Handshaking(ssl.SSLSocket):
         super().do_handshake(block)
 
 
+OWN = frozenset({socket.socket, ssl.SSLSocket, _Handshaking})
+"""The kinds of sockets that nobody has put in the place of Python's or ours."""
 _sockets: weakref.WeakSet[Any] = weakref.WeakSet()
 """The sockets themselves: an answer under way keeps one that its connection has let go of."""
 
