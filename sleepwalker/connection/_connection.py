@@ -473,7 +473,7 @@ class Connection:
         common = self.session.headers
         last = self._json_defaults
         changes = getattr(common, "changes", None)
-        if last is None or last[0] is not common or last[1] != changes or changes is None:
+        if last is None or last[0] is not common or last[1] is not changes or changes is None:
             last = self._json_defaults = common, changes, Fields(self._defaults(_JSON))
         return last[2]
 

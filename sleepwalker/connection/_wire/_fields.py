@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 
 class Fields(CaseInsensitiveDict):  # type: ignore[type-arg] # older versions have no parameter
-    """`requests`' own mapping of headers, which knows how often it was changed.
+    """`requests`' own mapping of headers, which can tell whether it was changed.
 
     Beneath is one dict of names in lower case to pairs (name as given, value).
 
-    :ivar changes: how often a header was put here, or taken away
+    :ivar changes: another object whenever a header was put here, or taken away
     """
 
     def __init__(
         self, data: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None, **kwargs: Any
     ) -> None:
         self._pairs: dict[str, tuple[str, Any]] = {}
-        self.changes = 0
+        self.changes = object()
         if data is not None or kwargs:
             self.update(data or (), **kwargs)
 
@@ -38,15 +38,16 @@ class Fields(CaseInsensitiveDict):  # type: ignore[type-arg] # older versions ha
         return made
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self.changes += 1
         self._pairs[key.lower()] = key, value
+        # Afterwards: who has seen the new one, in another thread, has seen the header too.
+        self.changes = object()
 
     def __getitem__(self, key: str) -> Any:
         return self._pairs[key.lower()][1]
 
     def __delitem__(self, key: str) -> None:
-        self.changes += 1
         del self._pairs[key.lower()]
+        self.changes = object()
 
     def __contains__(self, key: Any) -> bool:
         return key.lower() in self._pairs

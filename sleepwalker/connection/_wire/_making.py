@@ -79,14 +79,14 @@ class Merged(NamedTuple):
     """The headers that were merged last."""
 
     defaults: Fields
-    changes: int
+    changes: object
     given: tuple[tuple[str, Any], ...]
     headers: Fields
 
     def is_of(self, defaults: Fields, given: tuple[tuple[str, Any], ...]) -> bool:
         """Whether these are what merging them would give."""
         return (
-            self.defaults is defaults and self.changes == defaults.changes and self.given == given
+            self.defaults is defaults and self.changes is defaults.changes and self.given == given
         )
 
 
