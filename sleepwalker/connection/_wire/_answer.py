@@ -77,6 +77,9 @@ class Answer(http.client.HTTPResponse):
         if not lines.last:
             # http.client takes the end of the stream for the end of the headers.
             raise http.client.IncompleteRead(b"")
+        if any("close" in each.lower() for each in self.headers.get_all("Connection", ())):
+            # http.client looks at the first one only (RFC 9110, section 5.3).
+            self.will_close = True
         lengths = self.headers.get_all("Content-Length", ()) if not self.chunked else ()
         if lengths:
             agreed = _agreed({part.strip() for each in lengths for part in each.split(",")})

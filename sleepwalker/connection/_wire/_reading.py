@@ -35,6 +35,8 @@ HEADERS = re.compile(
 LENGTH = re.compile(r"[0-9]{1,7}")
 SIZE = re.compile(rb"([0-9A-Fa-f]{1,6})\r\n")
 """A status line, headers, a body's length and a chunk's in which there is nothing unusual."""
+SIZE_LINE = 8
+"""Bytes that a line before a chunk has, at most, where there is nothing unusual in it."""
 WITHOUT_BODY = frozenset({204, 304})
 
 
@@ -94,7 +96,7 @@ class Reading:
     def __init__(self, sock: Any, watch: Watch, *, to_head: bool) -> None:
         self._sock, self._watch, self._to_head = sock, watch, to_head
         self._limits: ResponseLimits | None = watch.response_limits
-        self._came = b""
+        self._came = bytearray()
         self._trouble: Exception | None = None
         self._end = 0
         """Where what was understood ends."""
@@ -106,7 +108,7 @@ class Reading:
     @property
     def told(self) -> Told:
         """How far it came."""
-        return Told(self._came, unread=self._trouble)
+        return Told(bytes(self._came), unread=self._trouble)
 
     @property
     def has_more(self) -> bool:
@@ -133,10 +135,12 @@ class Reading:
         return head if len(head.pairs) <= headers else None
 
     def _body(self, head: Head) -> bytes | None:
-        if self._to_head or head.status in WITHOUT_BODY:
-            return b""
         headers = head.headers
         length, framing = headers.get("Content-Length"), headers.get("Transfer-Encoding")
+        if self._to_head or head.status in WITHOUT_BODY:
+            # Whoever says how long it would be, or how it would come, is to say it soundly.
+            sound = length is None or LENGTH.fullmatch(length)
+            return b"" if sound and framing is None else None
         if framing is None:
             body = self._counted(length)
         elif framing.lower() == "chunked" and length is None:
@@ -155,15 +159,15 @@ class Reading:
             if not self._read():
                 return None
         self._end = end
-        return self._came[begin:end]
+        return bytes(self._came[begin:end])
 
     def _in_chunks(self) -> bytes | None:
         """The body behind whose last chunk there are no trailers."""
-        parts: list[bytes] = []
+        parts: list[bytearray] = []
         total, end = 0, self._end
         while True:
             while (line := self._came.find(b"\r\n", end)) < 0:
-                if not self._read():
+                if len(self._came) - end > SIZE_LINE or not self._read():
                     return None
             said = SIZE.fullmatch(self._came, end, line + 2)
             if said is None:

@@ -68,7 +68,7 @@ class Reply(requests.Response):
         nothing = io.BytesIO()
         nothing.close()
         head = self._head
-        return urllib3.HTTPResponse(
+        made = urllib3.HTTPResponse(
             nothing,
             urllib3.HTTPHeaderDict(head.pairs),
             head.status,
@@ -78,8 +78,12 @@ class Reply(requests.Response):
             original_response=_Original(head.pairs),  # type: ignore[arg-type] # as much as is asked
             request_method=self.request.method,
             request_url=self.request.path_url,
+            retries=self.connection.max_retries,
             **_VERSIONS,  # type: ignore[arg-type]
         )
+        if made.length_remaining is not None:
+            made.length_remaining = 0
+        return made
 
     @property
     def sets_cookies(self) -> bool:
