@@ -110,14 +110,13 @@ def _pool(
     **_: Any,
 ) -> Any:
     """The pool for a usual request; `None` if it is none."""
-    own = vars(adapter)
     usual = (
         type(adapter) is Adapter
         and not proxies
         and not any(request.hooks.values())
         and type(request.headers) is Fields
         and here.watch is not None
-        and not any(name in own for name in _ADAPTERS)
+        and vars(adapter).keys().isdisjoint(_ADAPTERS)
         and adapter.retries_nothing
         and not _log.isEnabledFor(logging.DEBUG)
         and _PASSED.are_there()
