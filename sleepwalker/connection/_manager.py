@@ -52,7 +52,7 @@ from ._connection import (
     is_ours,
 )
 from ._following import Destination, Following, origin_of
-from ._pools import Entry, Hashed, Naming, PoolKey, Pools, View
+from ._pools import Entry, Hashed, Naming, PoolKey, Pools, Tally, View
 from ._timeouts import deadline_error
 
 if TYPE_CHECKING:
@@ -199,14 +199,18 @@ class ConnectionManager:
         self._generation = 0
         self._closed = False
         self._interval = PUBLISH if self._idle is None else min(PUBLISH, self._idle / PRUNINGS)
+        self._expires = math.inf
+        """When the next pool may have been idle for too long; before, none has to be looked at."""
         self._publish_at = self._clock.monotonic() + self._interval
         """When to tell of hits and to prune: no later than the next pool is idle for too long."""
         self._sweep_at = self._clock.monotonic() + PUBLISH
         self._unswept: OrderedDict[int, Connection] = OrderedDict()
         """Connections that were used and may have idle sockets, by identity: none that is closed,
         for that keeps no socket, and must not be kept itself."""
-        self._dirty: list[Entry] = []
-        """Pools that were hit since hits were told last."""
+        self._tallies: dict[tuple[str, str], Tally] = {}
+        """By series, of which there are few: the labelled ones and one more."""
+        self._dirty: list[Tally] = []
+        """Those of pools that were hit since hits were told last."""
         _forks.enlist(self)
         _forks.enlist(self._states)
 
@@ -293,10 +297,10 @@ class ConnectionManager:
             # There is something to be told or pruned first: this very pool, maybe.
             return self._find(host, auth)
         # As `_hit`, written out: this is what nearly every find does, and all that it does.
-        next(entry.hits)
-        if not entry.dirty:
-            entry.dirty = True
-            self._dirty.append(entry)
+        tally = entry.tally
+        next(tally.hits)
+        if not tally.dirty:
+            self._soil(entry)
         entry.touched = now
         return entry.conn
 
@@ -371,14 +375,20 @@ class ConnectionManager:
         :param told: whether this find was counted already, as one that waited
         """
         if not told:
-            next(entry.hits)
-            if not entry.dirty:
-                entry.dirty = True
-                self._dirty.append(entry)
+            next(entry.tally.hits)
+            if not entry.tally.dirty:
+                self._soil(entry)
         now = entry.touched = self._clock.monotonic()
         if now >= self._publish_at:
             self._housekeep(now)
         return entry.conn
+
+    def _soil(self, entry: Entry) -> None:
+        """Note that there are hits to be told, this one the first of its series."""
+        tally = entry.tally
+        tally.name = entry.name
+        tally.dirty = True
+        self._dirty.append(tally)
 
     def _find(self, host: Any, auth: Any) -> Any:
         """A find that is no plain hit: another spelling, a miss, or at a time to look after all."""
@@ -626,7 +636,7 @@ class ConnectionManager:
             if newer is None and not stale:
                 self._pools.put(entry)
                 # At once, so that nobody else has to choose between this one and those it replaces.
-                pruned, _ = self._prune(entry.touched, fresh=entry)
+                pruned = self._prune(entry.touched, fresh=entry)
         if newer is not None:
             newer.touched = self._clock.monotonic()  # it was found just now
             # An `add` won: everyone gets that one, and the hook's, if it is ours, is closed if
@@ -798,11 +808,14 @@ class ConnectionManager:
         """
         done = {"closed": 0, "draining": 0, "forgotten": 0, "failed": 0}
         count = 0
+        with self._lock:
+            counted = self._new_hits()
+        for looked_up in counted:
+            self._telemetry.record(looked_up)
         # Ours know themselves how many pools hold them.
         held = set(map(id, self._pools.conns())) if foreign else set()
         for entry in entries:
             count += 1
-            self._tell_hits(entry)
             if is_ours(entry.conn) or (foreign and id(entry.conn) not in held):
                 done[self._close(entry)] += 1
                 held.add(id(entry.conn))
@@ -845,17 +858,9 @@ class ConnectionManager:
             return
         try:
             self._housekeeping = True
-            evicted, expires = self._prune(now)
-            self._publish_at = min(now + self._interval, expires)
-            dirty, self._dirty = self._dirty, []
-            counted: dict[tuple[str, str], list[Any]] = {}
-            for entry in dirty:
-                # First this, then the count: a hit counts first and looks at this then, so that it
-                # is either counted here or lists its pool anew.
-                entry.dirty = False
-                if hits := entry.new_hits():
-                    # By series: beyond the labelled ones, thousands of pools share one.
-                    counted.setdefault(entry.name.series, [entry.name, 0])[1] += hits
+            evicted = self._prune(now)
+            self._publish_at = min(now + self._interval, self._expires)
+            counted = self._new_hits()
             sweep = now >= self._sweep_at
             if sweep:
                 self._sweep_at = now + PUBLISH
@@ -864,9 +869,21 @@ class ConnectionManager:
             self._lock.release()
         if sweep:
             self._sweep()
-        for name, hits in counted.values():
-            self._telemetry.record(events.LookedUp(name, "hit", hits))
+        for looked_up in counted:
+            self._telemetry.record(looked_up)
         self._pruned(evicted)
+
+    def _new_hits(self) -> list[events.LookedUp]:
+        """The hits to be told now (under the lock)."""
+        dirty, self._dirty = self._dirty, []
+        counted = []
+        for tally in dirty:
+            # First this, then the count: a hit counts first and looks at this then, so that it is
+            # either counted here or lists its tally anew.
+            tally.dirty = False
+            if hits := tally.new_hits():
+                counted.append(events.LookedUp(tally.name, "hit", hits))
+        return counted
 
     def _sweep(self) -> None:
         """Have connections that nobody uses any more close their idle sockets."""
@@ -879,41 +896,52 @@ class ConnectionManager:
             if conn._listed:
                 self._unswept[id(conn)] = conn
 
-    def _prune(
-        self, now: float, fresh: Entry | None = None
-    ) -> tuple[dict[str, list[Entry]], float]:
+    def _prune(self, now: float, fresh: Entry | None = None) -> dict[str, list[Entry]]:
         """Forget what is idle for too long or too much (under the lock); closing comes after.
 
         :param fresh: a pool just established, which stays, whatever was used since
-        :returns: the pools, by the reason; and when the next will have been idle for too long
+        :returns: the pools, by the reason
         """
-        pools, expires = self._pools, math.inf
+        pools = self._pools
         evicted: dict[str, list[Entry]] = {}
+        if fresh is not None and self._idle is not None:
+            self._expires = min(self._expires, fresh.touched + self._idle)
+        if now < self._expires and not self._has_too_many():
+            return evicted
+        expires = math.inf
         taken: list[Entry] = []
         try:
             while (entry := pools.take_least_recently_used()) is not None:
                 taken.append(entry)
-                # One that hooks made has room, however many were put in by hand: it would be
-                # established anew at every find.
-                too_many = 0 < self._max_pools < len(pools) and len(pools.prunable) > 1
-                if too_many and entry is not fresh:
+                if self._has_too_many() and entry is not fresh:
                     reason = "max_pools"
                 elif self._is_idle(entry, now):
                     reason = "idle"
-                elif entry is fresh or (self._idle is not None and entry.busy()):
-                    # It stays, but those behind it may have to go.
-                    continue
                 else:
+                    busy = self._idle is not None and entry.busy()
                     if self._idle is not None:
-                        expires = entry.last_used() + self._idle
+                        expires = min(expires, (now if busy else entry.last_used()) + self._idle)
+                    if entry is fresh or busy:
+                        # It stays, but those behind it may have to go.
+                        continue
                     break
                 pools.remove(entry)
                 evicted.setdefault(reason, []).append(entry)
+            self._expires = expires
         finally:
             for entry in taken:
                 if entry.alive:
                     pools.enqueue(entry)
-        return evicted, expires
+        return evicted
+
+    def _has_too_many(self) -> bool:
+        """Whether there are more pools than there may be.
+
+        One that hooks made has room, however many were put in by hand: it would be established anew
+        at every find.
+        """
+        pools = self._pools
+        return 0 < self._max_pools < len(pools) and len(pools.prunable) > 1
 
     def _pruned(self, evicted: dict[str, list[Entry]]) -> None:
         """Close what was pruned, and tell of it."""
@@ -955,7 +983,10 @@ class ConnectionManager:
             raise ClosedError(msg)
 
     def _entry(self, key: PoolKey, conn: Any, name: Pool, *, added: bool) -> Entry:
-        return Entry(key, conn, name, added=added, now=self._clock.monotonic())
+        tally = self._tallies.get(name.series)
+        if tally is None:
+            tally = self._tallies.setdefault(name.series, Tally(name))
+        return Entry(key, conn, name, tally, added=added, now=self._clock.monotonic())
 
     def _adopted(self, entry: Entry) -> None:
         if is_ours(entry.conn):
@@ -966,12 +997,6 @@ class ConnectionManager:
                 self._states,
                 self._on_request_end,
             )
-
-    def _tell_hits(self, entry: Entry) -> None:
-        with self._lock:
-            hits = entry.new_hits()
-        if hits:
-            self._telemetry.record(events.LookedUp(entry.name, "hit", hits))
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._pools)} pools, {len(self._hooks)} hooks"
@@ -994,9 +1019,9 @@ class ConnectionManager:
         self._waiting = {}
         # What was hit in the parent and not told yet is the parent's to tell.
         self._dirty = []
-        for entry in self._pools.by_key.values():
-            entry.dirty = False
-            entry.new_hits()
+        for tally in self._tallies.values():
+            tally.dirty = False
+            tally.new_hits()
         self._telemetry.inherit(len(self._pools))
 
 

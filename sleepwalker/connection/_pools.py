@@ -178,43 +178,49 @@ class Naming:
         self._name = name
 
 
+class Tally:
+    """Counts the hits of a series of metrics: a pool's own, or that of all beyond the labelled ones.
+
+    There are few of them, however many pools there are: that is what makes telling the hits of all,
+    and a hit on one of very many, cheap.
+    """
+
+    __slots__ = ("dirty", "hits", "name", "told")
+
+    def __init__(self, name: Pool) -> None:
+        self.name = name
+        """Of the pool that was hit first since hits were told last."""
+        # Counting with `next` is atomic; each reading of the count uses up one number.
+        self.hits = itertools.count()
+        self.told = 0
+        self.dirty = False
+        """Whether it stands in the manager's list of those with hits to be told."""
+
+    def new_hits(self) -> int:
+        """The hits since the last call."""
+        count = next(self.hits)
+        new = count - self.told
+        self.told = count + 1
+        return new
+
+
 class Entry:
     """A pool: the connection of one (host, auth) pair, and how it was used."""
 
-    __slots__ = (
-        "added",
-        "aliases",
-        "alive",
-        "conn",
-        "dirty",
-        "hits",
-        "hits_told",
-        "key",
-        "name",
-        "touched",
-    )
+    __slots__ = ("added", "aliases", "alive", "conn", "key", "name", "tally", "touched")
 
-    def __init__(self, key: PoolKey, conn: Any, name: Pool, *, added: bool, now: float) -> None:
+    def __init__(
+        self, key: PoolKey, conn: Any, name: Pool, tally: Tally, *, added: bool, now: float
+    ) -> None:
         self.key = key
         self.conn = conn
         self.name = name
+        self.tally = tally
         self.added = added
         """Put in by hand: never pruned."""
         self.touched = now
         self.alive = True
         self.aliases: tuple[Hashed, ...] = ()
-        # Counting with `next` is atomic; each reading of the count uses up one number.
-        self.hits = itertools.count()
-        self.hits_told = 0
-        self.dirty = False
-        """Whether it stands in the manager's list of pools with hits to be told."""
-
-    def new_hits(self) -> int:
-        """The hits since the last call."""
-        count = next(self.hits)
-        new = count - self.hits_told
-        self.hits_told = count + 1
-        return new
 
     def last_used(self) -> float:
         """When it was last found, or a request on its connection last began or ended."""
