@@ -807,11 +807,11 @@ class ConnectionManager:
             pool which stays has as well
         """
         done = {"closed": 0, "draining": 0, "forgotten": 0, "failed": 0}
-        count = 0
+        count, telemetry = 0, self._telemetry
         with self._lock:
             counted = self._new_hits()
         for looked_up in counted:
-            self._telemetry.record(looked_up)
+            telemetry.record(looked_up)
         # Ours know themselves how many pools hold them.
         held = set(map(id, self._pools.conns())) if foreign else set()
         for entry in entries:
@@ -821,9 +821,9 @@ class ConnectionManager:
                 held.add(id(entry.conn))
             else:
                 done["forgotten"] += 1
-            self._telemetry.record(events.PoolEvicted(entry.name, reason))
+            telemetry.record(events.PoolEvicted(entry.name, reason))
         if count and reason != "replaced":
-            self._telemetry.record(events.PoolsChanged(-count))
+            telemetry.record(events.PoolsChanged(-count))
         return ResetReport(**done)
 
     def _close(self, entry: Entry) -> str:

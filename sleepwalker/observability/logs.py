@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import structlog
 from opentelemetry import trace
@@ -28,6 +28,9 @@ BURST = 5
 """How many warnings of one kind a pool may log in `WINDOW` seconds."""
 WINDOW = 10.0
 """Seconds."""
+
+_Level: TypeAlias = Literal["debug", "info"]
+_LEVELS: dict[_Level, int] = {"debug": logging.DEBUG, "info": logging.INFO}
 
 _STDLIB = logging.getLogger(names.INSTRUMENTATION)
 # Without a handler of its own, logging would print our warnings in an unconfigured application.
@@ -103,8 +106,8 @@ class Logs:
             self._stdlib = _through_stdlib(_STDLIB)
         return self._stdlib
 
-    def _hears_debug(self) -> bool:
-        """Whether a line at DEBUG may go anywhere.
+    def _hears(self, level: _Level) -> bool:
+        """Whether a line at this level may go anywhere.
 
         A logger of stdlib logging is asked, and one of structlog's is seen to do nothing; any other
         may hand the line to whoever captures it, whatever it says of its level.
@@ -113,8 +116,8 @@ class Logs:
         if self._given is None and not structlog.is_configured():
             asked = _STDLIB
         if asked is not None:
-            return asked.isEnabledFor(logging.DEBUG)
-        return getattr(type(self._logger()), "debug", None) is not _NOTHING
+            return asked.isEnabledFor(_LEVELS[level])
+        return getattr(type(self._logger()), level, None) is not _NOTHING
 
     def _log(self, level: str, event: str, pool: Pool | None, **fields: Any) -> None:
         if pool is not None:
@@ -150,7 +153,7 @@ class Logs:
         if event.outcome == "success":
             name, level = names.EVENT_REQUEST_COMPLETED, "debug"
             # Told so often, and mostly to nobody: then not even its fields are made.
-            if not self._hears_debug():
+            if not self._hears("debug"):
                 return
         elif event.outcome == "exhausted":
             name = names.EVENT_RETRIES_EXHAUSTED
@@ -242,8 +245,10 @@ class Logs:
 
     def _evicted(self, event: events.PoolEvicted) -> None:
         # A reset logs one event with counts; each of its pools is only worth a look in DEBUG.
-        level = "debug" if event.reason in {"reset", "closed"} else "info"
-        self._log(level, names.EVENT_EVICTED, event.pool, reason=event.reason)
+        level: _Level = "debug" if event.reason in {"reset", "closed"} else "info"
+        # There may be very many of them at one go.
+        if self._hears(level):
+            self._log(level, names.EVENT_EVICTED, event.pool, reason=event.reason)
 
     def _close_failed(self, event: events.CloseFailed) -> None:
         self._log("warning", names.EVENT_CLOSE_FAILED, event.pool, error_type=event.error_type)
@@ -256,7 +261,7 @@ class Logs:
             self._log("warning", names.EVENT_LINK_DEPRECATED, event.pool, relation=event.relation)
         if event.cross_host:
             failed = event.outcome != "success"
-            if not failed and not self._hears_debug():
+            if not failed and not self._hears("debug"):
                 return
             self._log(
                 "info" if failed else "debug",
