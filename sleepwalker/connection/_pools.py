@@ -179,7 +179,7 @@ class Naming:
 
 
 class Tally:
-    """Counts the hits of a series of metrics: a pool's own, or that of all beyond the labelled ones.
+    """Counts the hits of one series: a pool's own, or that of all beyond the labelled ones.
 
     There are few of them, however many pools there are: that is what makes telling the hits of all,
     and a hit on one of very many, cheap.

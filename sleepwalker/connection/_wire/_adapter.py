@@ -59,11 +59,44 @@ def refuse_unguarded(why: str) -> NoReturn:
     raise UnguardedError(why)
 
 
-class Pools(weakref.WeakSet[Pool]):
-    """An adapter's pools."""
+_NEVER = Retry(0, read=False)
+"""What `requests`' adapters have each of their own: urllib3 is not to retry."""
 
-    size = POOL_SIZE
-    """How many idle sockets each keeps."""
+
+class Pools:
+    """An adapter's pools, which are not kept by it."""
+
+    __slots__ = ("_references", "size")
+
+    def __init__(self) -> None:
+        self.size = POOL_SIZE
+        """How many idle sockets each keeps."""
+        self._references: list[weakref.ref[Pool]] = []
+
+    def add(self, pool: Pool) -> None:
+        """List a pool for as long as it is there."""
+        self._references.append(weakref.ref(pool, self._references.remove))
+
+    def listed(self) -> list[Pool]:
+        """Those that are there now."""
+        return [pool for known in list(self._references) if (pool := known()) is not None]
+
+
+class _Making:
+    """Makes the pools of one kind for an adapter, without keeping that."""
+
+    __slots__ = ("_guard", "_kind", "_pools")
+
+    def __init__(self, kind: type[Pool], pools: Pools, guard: AddressGuard | None) -> None:
+        self._kind, self._pools, self._guard = kind, pools, guard
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = self._kind(*args, **kwargs)
+        if self._guard is not None:
+            pool.conn_kw["guard"] = self._guard
+        self._pools.add(pool)
+        pool.keep_idle(self._pools.size)
+        return pool
 
 
 class Found(NamedTuple):
@@ -107,7 +140,7 @@ class Adapter(HTTPAdapter):
         self._plain: Adapter | None = None
         self._pools = Pools()
         self._last: Found | None = None
-        super().__init__(pool_maxsize=POOL_SIZE)
+        super().__init__(pool_maxsize=POOL_SIZE, max_retries=_NEVER)
         _forks.enlist(self)
         _logs.install()
 
@@ -129,20 +162,10 @@ class Adapter(HTTPAdapter):
 
     def _equip(self, manager: Any) -> None:
         """Have a pool manager make our pools, and list them."""
-        pools, guard = self._pools, self.guard
-
-        def made(cls: type) -> Any:
-            def make(*args: Any, **kwargs: Any) -> Any:
-                pool = cls(*args, **kwargs)
-                if guard is not None:
-                    pool.conn_kw["guard"] = guard
-                pools.add(pool)
-                pool.keep_idle(pools.size)
-                return pool
-
-            return make
-
-        manager.pool_classes_by_scheme = {"http": made(PlainPool), "https": made(TLSPool)}
+        manager.pool_classes_by_scheme = {
+            "http": _Making(PlainPool, self._pools, self.guard),
+            "https": _Making(TLSPool, self._pools, self.guard),
+        }
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
@@ -260,7 +283,7 @@ class Adapter(HTTPAdapter):
         """Close the idle sockets now, and those in use when they are given back."""
         if self._plain is not None:
             self._plain.close()
-        pools, self._last = _forks.listed(self._pools), None
+        pools, self._last = self._pools.listed(), None
         super().close()
         # requests leaves this to the garbage collector, for which any response kept is a pool kept.
         for pool in pools:
@@ -272,14 +295,14 @@ class Adapter(HTTPAdapter):
             self._plain.keep_idle(sockets)
         if sockets > self._pools.size:
             self._pools.size = sockets
-            for pool in _forks.listed(self._pools):
+            for pool in self._pools.listed():
                 pool.keep_idle(sockets)
 
     def drop_stale(self) -> None:
         """Close the idle sockets that would not be used again."""
         if self._plain is not None:
             self._plain.drop_stale()
-        for pool in _forks.listed(self._pools):
+        for pool in self._pools.listed():
             pool.drop_stale()
 
     def without_context(self) -> Adapter:
@@ -306,7 +329,7 @@ class Adapter(HTTPAdapter):
     def _renew_in_child(self) -> None:
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             manager.pools.lock = threading.RLock()
-        for pool in _forks.listed(self._pools):
+        for pool in self._pools.listed():
             pool.renew()
 
 

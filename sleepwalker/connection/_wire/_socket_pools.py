@@ -22,50 +22,69 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class _Queue(queue.LifoQueue[Any]):
-    """The idle sockets of a pool, also for a signal handler that comes in the middle of it."""
+class _Idle:
+    """The idle sockets of a pool, the one used last first; also for a signal handler in its midst.
+
+    What urllib3 wants of a `queue.LifoQueue`, of which most is for those who wait: nobody does. Our
+    pools don't block, and where none is idle another is made. So there are neither conditions,
+    which are 4 KB, nor `None` in the place of sockets that are in use.
+    """
+
+    __slots__ = ("maxsize", "mutex", "queue")
 
     def __init__(self, maxsize: int = 0) -> None:
-        super().__init__(maxsize)
-        self.mutex = threading.RLock()  # type: ignore[assignment]
-        self.not_empty = threading.Condition(self.mutex)
-        self.not_full = threading.Condition(self.mutex)
-        self.all_tasks_done = threading.Condition(self.mutex)
+        self.maxsize = maxsize
+        self.mutex = threading.RLock()
+        self.queue: list[Any] = []
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Take a socket.
+
+        :raises queue.Empty: when there is none
+        """
+        del block, timeout
+        connection = self.take()
+        if connection is None:
+            raise queue.Empty
+        return connection
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Put a socket back.
+
+        :param item: `None` for one that is there no more
+        :raises queue.Full: when there are too many
+        """
+        del block, timeout
+        if item is not None and not self.give_back(item):
+            raise queue.Full
 
     def take(self) -> Any:
-        """The connection that was used last, if there is one, or `None`: `get`, for the hasty."""
-        # Nothing is raised in the middle: a handler's call may have taken it.
-        with self.mutex, suppress(queue.Empty):
-            return self._get() if self.queue and self.queue[-1] is not None else None
-        return None
+        """The connection that was used last, if there is one, or `None`."""
+        with self.mutex:
+            try:
+                connection = self.queue.pop()
+            except IndexError:
+                return None
+            if connection.open is not None:
+                connection.open.active()
+            return connection
 
     def give_back(self, connection: Any) -> bool:
-        """Keep a connection, if there is room for it: `put`, for the hasty."""
+        """Keep a connection, if there is room for it."""
         with self.mutex:
             if 0 < self.maxsize <= len(self.queue):
                 return False
-            self._put(connection)
-            self.not_empty.notify()
+            # Before: once it is there, others may take it, and a handler's call close it.
+            if (watch := here.watch) is not None:
+                watch.leaves()
+            if connection.open is not None:
+                connection.open.idle()
+            self.queue.append(connection)
             return True
 
-    def _get(self) -> Any:
-        if not self.queue:
-            # There was one; the handler's call has taken it.
-            raise queue.Empty
-        connection = super()._get()
-        counted = connection.open if connection is not None else None
-        if counted is not None:
-            counted.active()
-        return connection
-
-    def _put(self, item: Any) -> None:
-        # Before: once it is there, others may take it, and a handler's call close it.
-        if (watch := here.watch) is not None:
-            watch.leaves()
-        counted = item.open if item is not None else None
-        if counted is not None:
-            counted.idle()
-        super()._put(item)
+    def qsize(self) -> int:
+        """How many there are."""
+        return len(self.queue)
 
 
 class Held:
@@ -147,7 +166,7 @@ class Pool:
     def take(self) -> Any:
         """A connection that stands, or `None`: one is to be made then."""
         idle = self.pool
-        if not isinstance(idle, _Queue):
+        if not isinstance(idle, _Idle):
             return None
         connection = idle.take()
         if connection is not None and not (connection.is_usual and connection.is_connected):
@@ -159,7 +178,7 @@ class Pool:
     def give_back(self, connection: Any) -> None:
         """Keep a connection for the next request, or close it; `None` is the place of one."""
         idle = self.pool
-        kept = isinstance(idle, _Queue) and idle.give_back(connection)
+        kept = connection is not None and isinstance(idle, _Idle) and idle.give_back(connection)
         if kept and self.pool is not idle:
             # Somebody has closed the pool meanwhile, and may have missed it.
             connection, kept = idle.take(), False
@@ -183,10 +202,12 @@ class Pool:
             return
         stale = []
         with pool.mutex:
-            for index, connection in enumerate(pool.queue):
-                if connection is not None and connection.sock is not None and unwanted(connection):
-                    stale.append(connection)
-                    pool.queue[index] = None
+            for connection in list(pool.queue):
+                if connection.sock is not None and unwanted(connection):
+                    # Unless a signal handler's call has just taken it.
+                    with suppress(ValueError):
+                        pool.queue.remove(connection)
+                        stale.append(connection)
         for connection in stale:
             connection.close()
 
@@ -194,20 +215,16 @@ class Pool:
         """In a child: a new, empty queue in the old one's place (urllib3's finalizer has it)."""
         pool = self.pool
         if pool is not None:
-            places = len(pool.queue)
             for connection in list(pool.queue):
-                if connection is not None:
-                    connection.close()
+                connection.close()
             pool.__init__(pool.maxsize)
-            for _ in range(places):
-                pool.put(None)
 
 
 class PlainPool(Pool, HTTPConnectionPool):
-    QueueCls = _Queue
+    QueueCls = _Idle  # type: ignore[assignment] # of its methods those that are called
     ConnectionCls = PlainSocket
 
 
 class TLSPool(Pool, HTTPSConnectionPool):
-    QueueCls = _Queue
+    QueueCls = _Idle  # type: ignore[assignment] # of its methods those that are called
     ConnectionCls = TLSSocket
