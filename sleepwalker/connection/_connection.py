@@ -109,6 +109,47 @@ class Connection:
     :raises PlaintextError: when a password or token would travel over plain http
     """
 
+    # Ours beside those of users and sub-classes: in a dict they would be three times as large.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_allow_plaintext",
+        "_asks_netrc",
+        "_auth",
+        "_auth_label",
+        "_base",
+        "_cert",
+        "_chosen_states",
+        "_chosen_telemetry",
+        "_clock",
+        "_credentials",
+        "_given_instruments",
+        "_guard",
+        "_guarded",
+        "_holders",
+        "_identity",
+        "_idle",
+        "_in_flight",
+        "_inherited_policy",
+        "_json_defaults",
+        "_listed",
+        "_lock",
+        "_netrc_auth",
+        "_on_request_end",
+        "_own_policy",
+        "_pool_name",
+        "_random",
+        "_responses",
+        "_retired",
+        "_session",
+        "_ssl_context",
+        "_swept",
+        "_timeout",
+        "_used",
+        "_verify",
+        "_warned_of_plaintext",
+    )
+
     JsonEncoder: type[json.JSONEncoder] = _json.JsonEncoder
     """Encodes the bodies of this class's connections; a sub-class may have another."""
 

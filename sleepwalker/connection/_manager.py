@@ -907,6 +907,7 @@ class ConnectionManager:
         if fresh is not None and self._idle is not None:
             self._expires = min(self._expires, fresh.touched + self._idle)
         if now < self._expires and not self._has_too_many():
+            pools.let_go()
             return evicted
         expires = math.inf
         taken: list[Entry] = []

@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sleepwalker import auth as _auth
@@ -297,6 +298,14 @@ class Pools:
             self._queue = [queued for queued in self._queue if queued[2].alive]
             heapq.heapify(self._queue)
         heapq.heappush(self._queue, (entry.last_used(), next(self._numbers), entry))
+
+    def let_go(self) -> None:
+        """Keep no pool that is forgotten, if it was used before all that stay."""
+        with suppress(IndexError):
+            while not self._queue[0][2].alive:
+                first = heapq.heappop(self._queue)
+                if first[2].alive:  # a signal handler's call has changed the queue meanwhile
+                    heapq.heappush(self._queue, first)
 
     def take_least_recently_used(self) -> Entry | None:
         """The pool (none put in by hand) that was not used for the longest time.

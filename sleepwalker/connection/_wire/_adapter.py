@@ -25,6 +25,8 @@ from ._sockets import tell_cuts
 from ._watch import here
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sleepwalker.connection._guard import AddressGuard
 
 POOL_SIZE = 64
@@ -77,9 +79,9 @@ class Pools:
         """List a pool for as long as it is there."""
         self._references.append(weakref.ref(pool, self._references.remove))
 
-    def listed(self) -> list[Pool]:
-        """Those that are there now."""
-        return [pool for known in list(self._references) if (pool := known()) is not None]
+    def __iter__(self) -> Iterator[Pool]:
+        """Go through those that are there now, whoever adds some meanwhile."""
+        return iter([pool for known in list(self._references) if (pool := known()) is not None])
 
 
 class _Making:
@@ -283,7 +285,7 @@ class Adapter(HTTPAdapter):
         """Close the idle sockets now, and those in use when they are given back."""
         if self._plain is not None:
             self._plain.close()
-        pools, self._last = self._pools.listed(), None
+        pools, self._last = list(self._pools), None
         super().close()
         # requests leaves this to the garbage collector, for which any response kept is a pool kept.
         for pool in pools:
@@ -295,14 +297,14 @@ class Adapter(HTTPAdapter):
             self._plain.keep_idle(sockets)
         if sockets > self._pools.size:
             self._pools.size = sockets
-            for pool in self._pools.listed():
+            for pool in self._pools:
                 pool.keep_idle(sockets)
 
     def drop_stale(self) -> None:
         """Close the idle sockets that would not be used again."""
         if self._plain is not None:
             self._plain.drop_stale()
-        for pool in self._pools.listed():
+        for pool in self._pools:
             pool.drop_stale()
 
     def without_context(self) -> Adapter:
@@ -329,7 +331,7 @@ class Adapter(HTTPAdapter):
     def _renew_in_child(self) -> None:
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             manager.pools.lock = threading.RLock()
-        for pool in self._pools.listed():
+        for pool in self._pools:
             pool.renew()
 
 
