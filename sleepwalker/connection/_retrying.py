@@ -53,13 +53,19 @@ def retried(
             before_sleep(state.outcome.result())
 
     # One of its own for each call: a shared one that is entered again from within loses results.
-    last: Outcome = tenacity.Retrying(
+    retrying = tenacity.Retrying(
         retry=tenacity.retry_if_result(goes_again),
         wait=_wait,
         stop=tenacity.stop_never,
         sleep=sleep,
         before_sleep=tell,
-    )(step)
+    )
+    try:
+        last: Outcome = retrying(step)
+    finally:
+        # What it would do next refers to itself, and so would keep all of the call until the
+        # garbage collector comes.
+        retrying.iter_state.reset()
     return last
 
 
