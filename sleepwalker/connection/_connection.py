@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from sleepwalker.observability.telemetry import Telemetry
 
     from ._hop import Hop
+    from ._manager import ConnectionManager
 
 DEFAULT_POLICY = Policy()
 """The policy of everyone who was given none."""
@@ -134,8 +135,8 @@ class Connection:
         "_json_defaults",
         "_listed",
         "_lock",
+        "_manager",
         "_netrc_auth",
-        "_on_request_end",
         "_own_policy",
         "_pool_name",
         "_random",
@@ -235,8 +236,8 @@ class Connection:
         """How many pools hold this connection."""
         self._listed = False
         """Whether a manager has it on its list of those to sweep."""
-        self._on_request_end: weakref.WeakMethod[Any] | None = None
-        """Its manager's, who counts at such times; `None` as long as it has no manager."""
+        self._manager: weakref.ref[ConnectionManager] | None = None
+        """Who is told when a request ends; `None` as long as there is none."""
         self._lock = threading.RLock()
         self._session: Session | None = None
         self._json_defaults: tuple[Any, int | None, Fields] | None = None
@@ -662,16 +663,16 @@ class Connection:
         policy: Policy | None,
         pool: Pool,
         states: HostStates,
-        on_request_end: weakref.WeakMethod[Any],
+        manager: weakref.ref[ConnectionManager],
     ) -> None:
         """Take what a manager gives to connections that have none of their own."""
         with self._lock:
             self._holders += 1
             # Who puts a closed connection into a manager means to use it.
             self._retired = False
-        if self._on_request_end is not None:
+        if self._manager is not None:
             return
-        self._on_request_end = on_request_end
+        self._manager = manager
         self._inherited_policy = policy
         self._chosen_states, self._guarded = states, None
         if not self._given_instruments:
@@ -728,8 +729,8 @@ class Connection:
                 session.close()
             elif session is not None and sweep:
                 session.drop_stale()
-        if self._on_request_end is not None and (tell := self._on_request_end()) is not None:
-            tell(self)
+        if self._manager is not None and (manager := self._manager()) is not None:
+            manager._request_ended(self)
 
     @property
     def last_used(self) -> float:

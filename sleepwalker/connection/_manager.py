@@ -188,7 +188,7 @@ class ConnectionManager:
         self._lock = threading.RLock()
         self._housekeeping = False
         # Weakly, since connections outlive their manager in the hands of those who found them.
-        self._on_request_end = weakref.WeakMethod(self._request_ended)
+        self._weakly = weakref.ref(self)
         self._pools = Pools()
         self._establishing: dict[Hashed, _Establishment] = {}
         self._led: dict[tuple[int, Hashed], _Establishment] = {}
@@ -996,7 +996,7 @@ class ConnectionManager:
                 self._given_policy,
                 entry.name,
                 self._states,
-                self._on_request_end,
+                self._weakly,
             )
 
     def __repr__(self) -> str:
