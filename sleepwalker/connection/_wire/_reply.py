@@ -40,6 +40,7 @@ class Reply(requests.Response):
 
     :param head: its status line and headers
     :param body: all of its body
+    :ivar sets_cookies: whether the server sets cookies
     """
 
     def __init__(
@@ -53,14 +54,16 @@ class Reply(requests.Response):
         self.url = request.url  # type: ignore[assignment] # it has one, since it was sent
         self.encoding = _encoding(head.headers.get("content-type"))
         self.request, self.connection = request, adapter
+        self.sets_cookies = "Set-Cookie" in head.headers or "Set-Cookie2" in head.headers
+        if self.sets_cookies:
+            # Now: whoever has the answer may change its headers, and cookies have an age.
+            self.cookies = RequestsCookieJar()
+            extract_cookies_to_jar(self.cookies, request, self.raw)
 
     @functools.cached_property
     def cookies(self) -> RequestsCookieJar:  # type: ignore[override] # made late
-        """The cookies that the server set."""
-        jar = RequestsCookieJar()
-        if self.sets_cookies:
-            extract_cookies_to_jar(jar, self.request, self.raw)
-        return jar
+        """The cookies that the server set: none, when it is asked for them only now."""
+        return RequestsCookieJar()
 
     @functools.cached_property
     def raw(self) -> Any:
@@ -84,12 +87,6 @@ class Reply(requests.Response):
         if made.length_remaining is not None:
             made.length_remaining = 0
         return made
-
-    @property
-    def sets_cookies(self) -> bool:
-        """Whether the server sets cookies."""
-        headers = self._head.headers
-        return "Set-Cookie" in headers or "Set-Cookie2" in headers
 
     def __reduce__(self) -> Any:
         # Whoever unpickles it may not have us.

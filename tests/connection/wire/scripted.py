@@ -21,7 +21,7 @@ from sleepwalker.connection._wire import _sockets
 from sleepwalker.testing import SkippingClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import requests
 
@@ -104,10 +104,10 @@ def network(*, short: bool) -> Iterator[Network]:
             made.close()
 
 
-def connected(policy: Policy, **options: Any) -> Connection:
+def connected(policy: Policy, url: str = URL, **options: Any) -> Connection:
     """Give a connection with a socket that stands."""
     conn = Connection(
-        URL,
+        url,
         ANONYMOUS,
         policy=policy,
         registry=False,
@@ -143,9 +143,17 @@ def seen_of(response: requests.Response) -> dict[str, Any]:
         "elapsed": type(response.elapsed),
         "adapter": type(response.connection),
         "copied": _shown(copy.copy(response)),
-        "pickled": _shown(pickle.loads(pickle.dumps(response))),  # noqa: S301 - our own
+        "pickled": _pickled(response),
         "kinds": [type(copy.copy(response)), type(copy.copy(response.headers))],
     }
+
+
+def _pickled(response: requests.Response) -> Any:
+    try:
+        return _shown(pickle.loads(pickle.dumps(response)))  # noqa: S301 - our own
+    except (AttributeError, pickle.PicklingError) as error:
+        # A hook of the call's may be no function that can be found again.
+        return type(error)
 
 
 def _shown(response: requests.Response) -> dict[str, Any]:
@@ -159,7 +167,7 @@ def _shown(response: requests.Response) -> dict[str, Any]:
         "cookies": repr(sorted(map(repr, response.cookies))),
         "redirect": [response.is_redirect, response.is_permanent_redirect],
         "links": response.links,
-        "history": response.history,
+        "history": [_shown(each) for each in response.history],
     }
 
 
@@ -170,15 +178,19 @@ def outcome(
     method: str = "GET",
     policy: Policy,
     target: str = "/path?query=1",
+    url: str = URL,
+    change: Callable[[Connection], object] | None = None,
     unwritten: Exception | None = None,
     **request: Any,
 ) -> dict[str, Any]:
     """Make a request that is answered by these reads, and another; give all that is seen."""
-    with network(short=short) as net, connected(policy) as conn:
+    with network(short=short) as net, connected(policy, url) as conn:
         sock = net.sockets[0]
         sock.pieces, sock.unwritten = list(pieces), unwritten
         sock.written.clear()
         found: dict[str, Any] = {}
+        if change is not None:
+            change(conn)
         try:
             response = conn.request(method, target, raise_for_status=False, **request)
         except SleepwalkerException as error:
@@ -196,6 +208,9 @@ def outcome(
         for each in net.sockets:
             each.pieces = [PLAIN]
             each.unwritten = None
-        assert conn.request("GET", "/next").content == b"ok"
+        try:
+            found["after it"] = conn.request("GET", "/next").content
+        except Exception as error:  # noqa: BLE001 - as above
+            found["after it"] = type(error)
         found["goes on with"] = [b"/next" in b"".join(each.written) for each in net.sockets]
         return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import os
+import socket
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from requests.auth import HTTPDigestAuth
 
 from sleepwalker import Policy
 from sleepwalker.connection._wire import Reply
@@ -19,7 +22,9 @@ from sleepwalker.resilience.policy import ResponseLimits
 from tests.connection.wire.scripted import connected, network, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from sleepwalker import Connection
 
 TWICE: Final = Policy(attempts=2, breaker=None, quota=None)
 
@@ -336,3 +341,121 @@ class Sets:
 )
 def test_what_an_auth_sets_late_is_written_the_same(late: dict[str, Any]) -> None:
     same_both_ways([USUAL], method="POST", data=b"ok", auth=Sets(**late), policy=TWICE)
+
+
+# Whatever was changed before
+
+
+def session(**attributes: Any) -> Callable[[Connection], None]:
+    """Set attributes of the session."""
+
+    def change(conn: Connection) -> None:
+        for name, value in attributes.items():
+            setattr(conn.session, name, value)
+
+    return change
+
+
+CHANGES: Final[dict[str, Callable[[Any], object]]] = {
+    "a header": lambda conn: conn.session.headers.update({"X": "1"}),
+    "a header of bytes": lambda conn: conn.session.headers.update({"X": b"\xff"}),
+    "a header that is None": lambda conn: conn.session.headers.update({"Accept": None}),
+    "no default": lambda conn: conn.session.headers.pop("User-Agent"),
+    "no headers": lambda conn: conn.session.headers.clear(),
+    "other headers": session(headers={"accept": "x", "Accept": "y"}),
+    "a host": lambda conn: conn.session.headers.update({"Host": "elsewhere.example"}),
+    "common headers": lambda conn: conn.add_headers({"X": "1", "accept": None}),
+    "a cookie": lambda conn: conn.session.cookies.set("a", "1"),
+    "cookies in a dict": session(cookies={"a": "1"}),
+    "auth": session(auth=("user", "secret"), allow_plaintext=True),
+    "params": session(params={"a": "1"}),
+    "no trust": session(trust_env=False),
+    "verify": session(verify=False),
+    "a certificate that is not there": session(cert="/not/there.pem"),
+    "a bundle that is not there": session(verify="/not/there.pem"),
+    "a proxy": session(proxies={"http": "http://127.0.0.1:8"}),
+    "a proxy for others": session(proxies={"http://elsewhere.example": "http://127.0.0.1:8"}),
+    "a proxy in the environment": lambda _: os.environ.update(HTTP_PROXY="http://127.0.0.1:8"),
+    "no proxy": lambda _: os.environ.update(HTTP_PROXY="http://127.0.0.1:8", NO_PROXY="127.0.0.1"),
+    "a bundle in the environment": lambda _: os.environ.update(REQUESTS_CA_BUNDLE="/not/there"),
+    "a hook": lambda conn: conn.session.hooks["response"].append(with_another_text),
+    "stream": session(stream=True),
+    "no redirects": session(max_redirects=0),
+}
+
+
+def with_another_text(response: Any, **_: Any) -> Any:
+    response.encoding = "utf-16"
+    return response
+
+
+@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize("answer", [USUAL, b"HTTP/1.1 302 Found\r\nLocation: /2\r\n\r\n"])
+def test_whatever_is_changed_between_two_requests_counts_the_same(
+    what: str, answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, "")
+    seen = []
+    for short in (False, True):
+        for name in ("HTTP_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)
+        seen.append(outcome([answer], short=short, change=CHANGES[what], policy=TWICE))
+    assert seen[0] == seen[1]
+
+
+def test_a_hook_of_the_request_is_called() -> None:
+    found = same_both_ways([USUAL], hooks={"response": with_another_text}, policy=TWICE)
+    assert found["encoding"][0] == "utf-16"
+
+
+CHALLENGE: Final = (
+    b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n"
+    b'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth", algorithm=MD5\r\n\r\n'
+)
+
+
+def test_digest_answers_its_challenge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.urandom", lambda size: b"0" * size)
+    monkeypatch.setattr("time.ctime", lambda *_: "now")
+    found = [
+        outcome([CHALLENGE, USUAL], short=short, auth=HTTPDigestAuth("u", "p"), policy=TWICE)
+        for short in (False, True)
+    ]
+    assert found[0] == found[1]
+    assert found[0]["asked"][0].count(b"Authorization: Digest") == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://127.0.0.1", "127.0.0.1"),
+        ("http://127.0.0.1:80", "127.0.0.1"),
+        ("http://127.0.0.1:443", "127.0.0.1:443"),
+        ("http://[::1]", "[::1]"),
+        ("http://[::1]:8080", "[::1]:8080"),
+        ("http://host.example.", "host.example"),
+        ("http://HOST.example:8080/base", "host.example:8080"),
+        ("http://b\xfccher.example", "xn--bcher-kva.example"),
+        ("http://under_score.example", "under_score.example"),
+    ],
+)
+def test_every_host_is_named_the_same(url: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(_: Any, port: Any, *__: Any, **___: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", int(port or 0)))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    asked = same_both_ways([USUAL], url=url, policy=TWICE)["asked"][0]
+    assert f"\r\nHost: {host}\r\n".encode() in asked
+
+
+def test_what_is_done_to_an_answer_takes_no_cookie_away() -> None:
+    for short in (False, True):
+        with network(short=short) as net, connected(TWICE) as conn:
+            net.sockets[0].pieces = [
+                b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nContent-Length: 0\r\n\r\n"
+            ]
+            response = conn.request("GET", "/")
+            response.headers.clear()
+            assert response.cookies.get_dict() == {"a": "1"}
+            assert response.raw.headers.getlist("set-cookie") == ["a=1"]
