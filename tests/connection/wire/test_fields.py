@@ -59,7 +59,7 @@ def seen(mapping: Any) -> Any:
     )
 
 
-@examples(max_examples=150)
+@examples(max_examples=80)
 @given(mappings, steps)
 def test_all_that_is_done_with_them_comes_to_the_same(
     begin: dict[Any, Any], steps: list[tuple[Any, ...]]
