@@ -93,11 +93,11 @@ def sent(
     made = None if text is None else _exchanged(pool, text, adapter, request)
     if isinstance(made, Reply):
         return made
+    if made is not None:
+        return _handed_over(made, adapter, request, stream=stream, **settings)
     if here.watch is not None:
         here.watch.silence()
-    if made is None:
-        return adapter.send(request, stream=stream, **settings)  # type: ignore[no-any-return]
-    return _handed_over(made, adapter, request, stream=stream, **settings)
+    return adapter.send(request, stream=stream, **settings)  # type: ignore[no-any-return]
 
 
 def _pool(
@@ -159,6 +159,7 @@ def _handed_over(held: Held, adapter: Any, *args: Any, **kwargs: Any) -> request
     exchange = watch.exchange
     exchange.pool = held.pool()
     try:
+        watch.silence()
         return adapter.send(*args, **kwargs)  # type: ignore[no-any-return]
     finally:
         exchange.pool = None
