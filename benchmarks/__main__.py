@@ -85,6 +85,7 @@ def run(settings: argparse.Namespace) -> Report:
         environment.versions(),
         tables,
         late,
+        deadlines.figures(late),
     )
 
 

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import environment
+from benchmarks.budgets import TIMES
 from benchmarks.command import common_options, progress, understood
 from benchmarks.conditions import ConditionsError, check_environment, rounds_of_requests
 from benchmarks.instrumented import BARE, INSTRUMENTED, NOTHING
 from benchmarks.ratios import ratio
-from benchmarks.report import TIMES, Table, adds, data_of, listed, shown, text_of
+from benchmarks.report import Table, adds, data_of, listed, shown, text_of
 from benchmarks.server import Server
 
 if TYPE_CHECKING:

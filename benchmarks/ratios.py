@@ -1,4 +1,4 @@
-"""From the costs of rounds to what is told of them: medians, quartiles, ratios, budgets.
+"""From the costs of rounds to what is told of them: medians, quartiles, ratios, verdicts.
 
 Rules:
 
@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import operator
 import statistics
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmarks.budgets import BUDGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from benchmarks.budgets import Budget, Clock
     from benchmarks.measuring import Rounds
-
-Clock = Literal["process", "thread", "wall"]
-"""The field of a `Cost`."""
 
 
 class Spread(NamedTuple):
@@ -39,40 +39,17 @@ class Spread(NamedTuple):
         return cls(median, low, high)
 
 
-class Budget(NamedTuple):
-    """What a subject may cost, as a part or multiple of another."""
-
-    what: str
-    subject: str
-    baseline: str
-    limit: float
-    clock: Clock = "process"
-
-
 class Verdict(NamedTuple):
     """What was measured of a budget."""
 
     budget: Budget
     measured: Spread | None
-    """`None` when one of the two was not measured."""
+    """`None` when it, or one of the two that it compares, was not measured."""
 
     @property
     def met(self) -> bool | None:
         """Whether the median keeps to the budget; `None` when nothing was measured."""
-        return None if self.measured is None else self.measured.median <= self.budget.limit
-
-
-BUDGETS = (
-    Budget("json_request, all on", "sleepwalker", "urllib3", 1.6),
-    Budget("json_request, all on", "sleepwalker", "requests", 0.55),
-    Budget("json_request, all on", "sleepwalker", "by-hand", 0.40),
-    Budget("json_request, no SDK", "sleepwalker-no-sdk", "urllib3", 1.3),
-    Budget("find that hits", "find", "find-2.0", 0.75),
-    Budget("traversal, all on", "sleepwalker, all on", "requests, threads", 1.0, "wall"),
-    Budget("traversal, all on", "sleepwalker, all on", "httpx, threads", 1.0, "wall"),
-    Budget("traversal, all on", "sleepwalker, all on", "httpx, asyncio", 1.0, "wall"),
-)
-"""The budgets of the design that this suite measures so far."""
+        return None if self.measured is None else self.budget.met(self.measured.median)
 
 
 def cost(rounds: Rounds, subject: str, clock: Clock) -> Spread:
@@ -103,9 +80,20 @@ def _of_pairs(
     return Spread.of(made(getattr(ours, clock), getattr(theirs, clock)) for ours, theirs in pairs)
 
 
-def verdicts(rounds: Rounds) -> list[Verdict]:
-    """Hold what was measured against the budgets."""
-    return [
-        Verdict(budget, ratio(rounds, budget.subject, budget.baseline, budget.clock))
-        for budget in BUDGETS
-    ]
+def verdicts(tables: Sequence[Rounds], figures: Mapping[str, Spread]) -> list[Verdict]:
+    """Hold what was measured against the budgets.
+
+    :param tables: each may have both whom a budget compares
+    :param figures: what else was measured, by the budgets' names
+    """
+    return [Verdict(budget, _measured(budget, tables, figures)) for budget in BUDGETS]
+
+
+def _measured(
+    budget: Budget, tables: Sequence[Rounds], figures: Mapping[str, Spread]
+) -> Spread | None:
+    if not budget.subject:
+        return figures.get(budget.name)
+    # What was not measured in one table has no neighbours in another.
+    found = (ratio(rounds, budget.subject, budget.against, budget.clock) for rounds in tables)
+    return next((spread for spread in found if spread is not None), None)

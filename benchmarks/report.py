@@ -12,17 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.budgets import TIMES, described, figure
 from benchmarks.deadlines import CAP, LIMIT, SECONDS
 from benchmarks.ratios import added, cost, ratio, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from benchmarks.budgets import Clock
     from benchmarks.deadlines import Overshoot
     from benchmarks.measuring import Rounds
-    from benchmarks.ratios import Clock, Spread, Verdict
+    from benchmarks.ratios import Spread, Verdict
 
-TIMES = "×"  # noqa: RUF001 - the sign that it is
 CLOCKS: tuple[Clock, ...] = ("process", "thread", "wall")
 
 
@@ -62,6 +63,7 @@ class Report:
     :ivar versions: of what was compared
     :ivar tables: what was measured
     :ivar late: by how much calls overshot their deadline
+    :ivar figures: what else there are budgets for, by their names and in their units
     """
 
     settings: dict[str, Any]
@@ -69,16 +71,12 @@ class Report:
     versions: dict[str, str]
     tables: list[Table]
     late: list[Overshoot] = field(default_factory=list)
+    figures: dict[str, Spread] = field(default_factory=dict)
 
     @property
     def verdicts(self) -> list[Verdict]:
         """Every budget, and what was measured of it."""
-        # What was not measured in one table has no neighbours in another.
-        of_tables = [verdicts(table.rounds) for table in self.tables] or [verdicts({})]
-        return [
-            next((verdict for verdict in each if verdict.measured is not None), each[0])
-            for each in zip(*of_tables, strict=True)
-        ]
+        return verdicts([table.rounds for table in self.tables], self.figures)
 
     def text(self) -> str:
         """Tell it to people."""
@@ -101,7 +99,7 @@ class Report:
             "tables": [data_of(table) for table in self.tables],
             "budgets": [
                 {
-                    **verdict.budget._asdict(),
+                    **described(verdict.budget),
                     "measured": _spread(verdict.measured),
                     "met": verdict.met,
                 }
@@ -165,11 +163,21 @@ def _told(verdict: Verdict) -> list[str]:
     budget, met = verdict.budget, verdict.met
     return [
         budget.what,
-        f"≤ {budget.limit:.2f} {TIMES} {budget.baseline}"
-        + (" (time)" if budget.clock == "wall" else ""),
-        shown(verdict.measured),
+        str(budget),
+        _judged(verdict),
         "not measured" if met is None else "met" if met else "missed",
     ]
+
+
+def _judged(verdict: Verdict) -> str:
+    """What is judged, and the quartiles around it where there are any."""
+    unit, measured = verdict.budget.unit, verdict.measured
+    if measured is None:
+        return "-"
+    if measured.low == measured.high:
+        return figure(measured.median, unit)
+    median, low, high = (figure(each, unit).removesuffix(f" {unit}") for each in measured)
+    return f"{median} ({low}-{high}) {unit}"
 
 
 def shown(spread: Spread | None, digits: int = 2, times: float = 1.0) -> str:

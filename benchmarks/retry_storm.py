@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import environment
-from benchmarks.report import TIMES, aligned
+from benchmarks.budgets import TIMES
+from benchmarks.report import aligned
 from benchmarks.storm import sensitivity, sockets
 from benchmarks.storm.budgets import RECOVERY, told, verdicts
 from benchmarks.storm.plot import drawn

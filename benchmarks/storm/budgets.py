@@ -1,10 +1,12 @@
-"""The design's budgets for resilience, and what was measured of each."""
+"""What was measured of the design's budgets for resilience."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.report import TIMES
+from benchmarks.budgets import TIMES, named
+from benchmarks.ratios import Spread
 from benchmarks.storm.subjects import DEFAULT, QUOTA, QUOTA_AIMD
 
 if TYPE_CHECKING:
@@ -12,9 +14,9 @@ if TYPE_CHECKING:
 
     from benchmarks.storm.scenarios import Counted, Recoveries
 
-OUTAGE = 1.004
-SUCCESS, LOAD = 0.998, 1.12
-RECOVERY, ADAPTIVE_RECOVERY = 7.0, 2.0
+OUTAGE = named("outage.load").limit
+SUCCESS, LOAD = named("failures.success").limit / 100, named("failures.load").limit
+RECOVERY, ADAPTIVE_RECOVERY = (named(f"recovery.{name}").limit for name in ("default", "adaptive"))
 
 
 class Verdict(NamedTuple):
@@ -43,6 +45,29 @@ def verdicts(
         _recovery("by default", recoveries.get(DEFAULT.name), RECOVERY),
         _recovery("adaptive limit", recoveries.get(QUOTA_AIMD.name), ADAPTIVE_RECOVERY),
     ]
+
+
+def figures(
+    outages: Mapping[str, Counted],
+    failures: Mapping[str, Counted],
+    recoveries: Mapping[str, Recoveries],
+) -> dict[str, Spread]:
+    """The same for programs, by the budgets' names and in their units; all must be there."""
+    off, on, failing = outages[QUOTA.name], outages[DEFAULT.name], failures[DEFAULT.name]
+    single = {
+        "outage.load": off.load,
+        "outage.breaker": on.load / off.load,
+        "failures.success": 100 * failing.success,
+        "failures.load": failing.load,
+    }
+    return {name: Spread.of([value]) for name, value in single.items()} | {
+        "recovery.default": _spread(recoveries[DEFAULT.name]),
+        "recovery.adaptive": _spread(recoveries[QUOTA_AIMD.name]),
+    }
+
+
+def _spread(found: Recoveries) -> Spread:
+    return Spread.of(math.inf if each is None else each for each in found.seconds)
 
 
 def _outage(found: Counted | None) -> Verdict:

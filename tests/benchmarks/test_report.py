@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from benchmarks.budgets import BUDGETS, TIMES
 from benchmarks.measuring import Cost
-from benchmarks.ratios import BUDGETS, Spread
-from benchmarks.report import TIMES, Report, Table, adds, shown, text_of
+from benchmarks.ratios import Spread
+from benchmarks.report import Report, Table, adds, shown, text_of
 
 
 def table(plain: str | None = None, **costs: float) -> Table:
