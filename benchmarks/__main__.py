@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import sys
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from benchmarks import deadlines, environment, instruments, traversal
-from benchmarks.clients import CLIENTS
-from benchmarks.command import common_options, positive, progress, understood
-from benchmarks.conditions import ConditionsError, check_environment, rounds_of_requests
-from benchmarks.finds import FINDS
-from benchmarks.measuring import interleaved
-from benchmarks.report import Report, Table
-from benchmarks.server import Server
+from benchmarks import environment, growth, many_pools, page, parts, traversal
+from benchmarks.apart.environments import FOLDER, Environments
+from benchmarks.apart.peers import PEERS
+from benchmarks.command import common_options, positive, understood
+from benchmarks.conditions import ConditionsError, check_environment
+from benchmarks.report import Report
+from benchmarks.tables import Findings
 from benchmarks.telemetry import logs_at_info
-from benchmarks.traversers import TRAVERSERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FINDS_PER_REQUEST = 200
-"""A find is so much shorter than a request that a block has to hold more of them."""
-
-SUBJECTS = (*CLIENTS, instruments.NAME, *FINDS, traversal.NAME, *deadlines.CALLERS)
-"""The names of all that is measured."""
+INTERRUPTED = 130
+"""The exit code of a run that Ctrl-C ended."""
+CHOSEN_OUT = "--no-apart"
 
 
 def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -36,21 +32,48 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="What Sleepwalker costs, as ratios beside other clients, from one run.",
     )
     common_options(parser)
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
         "--only",
         type=_names,
         metavar="NAME,...",
-        default=[*SUBJECTS],
-        help=f"measure only these of: {', '.join(SUBJECTS)}",
+        default=[*parts.DEFAULT],
+        help=f"measure only these of: {', '.join(parts.NAMES)}",
+    )
+    what.add_argument(
+        "--whole",
+        dest="only",
+        action="store_const",
+        const=[*parts.WHOLE],
+        help="also what takes many minutes: a million requests",
     )
     parser.add_argument(
-        "--resources",
-        type=positive,
-        default=traversal.RESOURCES,
-        metavar="N",
-        help="resources of each traversal; %(default)s by default",
+        "--write", action="store_true", help=f"write {page.SHOWN}, its data and its picture anew"
     )
-    return understood(parser, arguments)
+    parser.add_argument(
+        "--no-apart",
+        dest="apart",
+        action="store_const",
+        const=None,
+        default=Environments(FOLDER),
+        help="leave out peers that need an environment of their own, which pip has to build once",
+    )
+    for option, default, of in (
+        ("--resources", traversal.RESOURCES, "resources of each traversal"),
+        ("--pools", many_pools.POOLS, "pools that are very many"),
+        ("--million", growth.REQUESTS, "requests over which memory is watched"),
+    ):
+        parser.add_argument(
+            option,
+            type=positive,
+            default=default,
+            metavar="N",
+            help=f"{of}; %(default)s by default",
+        )
+    settings = understood(parser, arguments)
+    if settings.write and not {*parts.DEFAULT} <= {*settings.only}:
+        parser.error("--write needs all parts: the page has them")
+    return settings
 
 
 def run(settings: argparse.Namespace) -> Report:
@@ -61,67 +84,46 @@ def run(settings: argparse.Namespace) -> Report:
     check_environment()
     if settings.cpus == "one":
         environment.keep_to_one_cpu()
-    tables = []
+    findings = Findings()
     with logs_at_info():
-        if chosen := [name for name in CLIENTS if name in settings.only]:
-            tables.append(_requests(chosen, settings))
-        if instruments.NAME in settings.only:
-            tables.append(instruments.table(settings))
-        if chosen := [name for name in FINDS if name in settings.only]:
-            tables.append(_finds(chosen, settings))
-        if traversal.NAME in settings.only:
-            tables.append(traversal.table([*TRAVERSERS], settings))
-    late: list[deadlines.Overshoot] = []
-    if chosen := [name for name in deadlines.CALLERS if name in settings.only]:
-        late = deadlines.measured(
-            chosen,
-            rounds=settings.rounds,
-            seed=settings.seed,
-            begun=progress("deadlines", min(settings.rounds, deadlines.MOST_ROUNDS)),
-        )
+        for found in parts.measured(settings.only, settings):
+            findings.add(found)
+    left_out, versions = _apart(settings)
+    findings.left_out.update(left_out)
+    sizes = ("rounds", "requests", "resources", "pools", "million", "seed")
     return Report(
-        {"rounds": settings.rounds, "requests": settings.requests, "seed": settings.seed},
+        {"date": dt.datetime.now(tz=dt.UTC).date().isoformat()}
+        | {name: getattr(settings, name) for name in sizes},
         environment.machine(),
-        environment.versions(),
-        tables,
-        late,
-        deadlines.figures(late),
+        environment.versions() | versions,
+        findings,
     )
 
 
-def _requests(names: Sequence[str], settings: argparse.Namespace) -> Table:
-    with ExitStack() as stack:
-        server = stack.enter_context(Server())
-        subjects = [CLIENTS[name](server.url, stack) for name in names]
-        rounds = rounds_of_requests(
-            subjects,
-            server,
-            rounds=settings.rounds,
-            operations=settings.requests,
-            seed=settings.seed,
-            begun=progress("requests", settings.rounds),
-        )
-    return Table(
-        "one JSON GET", settings.requests, ("µs", 1e6), ("urllib3", "requests", "by-hand"), rounds
-    )
+def _apart(settings: argparse.Namespace) -> tuple[dict[str, str], dict[str, str]]:
+    """Which of the chosen peers were left out, and why; the versions of the others."""
+    left_out, versions = {}, {}
+    for name in _chosen_apart(settings):
+        if settings.apart is None:
+            left_out[name] = f"left out by {CHOSEN_OUT}"
+        elif (version := settings.apart.version(name)) is None:
+            left_out[name] = settings.apart.why_not(name)
+        else:
+            distribution = PEERS[name].distribution
+            shown = f"{distribution} (2.0)" if distribution == "sleepwalker" else distribution
+            versions[shown] = version
+    return left_out, versions
 
 
-def _finds(names: Sequence[str], settings: argparse.Namespace) -> Table:
-    operations = settings.requests * FINDS_PER_REQUEST
-    with ExitStack() as stack:
-        rounds = interleaved(
-            [FINDS[name](stack) for name in names],
-            rounds=settings.rounds,
-            operations=operations,
-            seed=settings.seed,
-            begun=progress("finds", settings.rounds),
-        )
-    return Table("find that hits", operations, ("ns", 1e9), ("find-2.0",), rounds)
+def _chosen_apart(settings: argparse.Namespace) -> list[str]:
+    """The peers with an environment of their own that are to be measured."""
+    chosen = [name for part in parts.PARTS for name in part.chosen(settings.only)]
+    return [name for name in PEERS if name in chosen or {"wire", "threads"} & set(chosen)]
 
 
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if name not in SUBJECTS]
+    unknown = [name for name in names if name not in parts.NAMES]
     if unknown:
         msg = f"no such subject: {', '.join(unknown)}"
         raise argparse.ArgumentTypeError(msg)
@@ -131,6 +133,8 @@ def _names(text: str) -> list[str]:
 def main() -> int:
     """Run the benchmarks and print the report."""
     settings = options()
+    if not environment.entered() and settings.apart is not None:
+        settings.apart.build(_chosen_apart(settings))
     environment.enter()
     try:
         report = run(settings)
@@ -140,8 +144,13 @@ def main() -> int:
     print(report.text())
     if settings.json is not None:
         settings.json.write_text(json.dumps(report.data(), indent=2) + "\n", encoding="utf-8")
+    if settings.write:
+        page.write(report.data(rounds=False))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

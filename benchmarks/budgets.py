@@ -70,7 +70,7 @@ class Budget:
         return told
 
 
-_DIGITS: Final = {TIMES: 2, "%": 2, "s": 2, "KiB": 1, "ms": 1}
+_DIGITS: Final = {TIMES: 2, "%": 2, "s": 2, "KiB": 1, "MiB": 1, "ms": 1}
 """Behind the point; none where something is counted."""
 
 
@@ -168,11 +168,14 @@ BUDGETS: Final = (
     _late("handshake", "stalled handshake"),
     _late("connect", "stalled CONNECT"),
     _late("addresses", "3 dead addresses"),
+    Budget(name="memory.resident", what="a million requests: memory", limit=2.0, unit="MiB"),
+    Budget(name="memory.blocks", what="a million requests: blocks", limit=1000, unit="blocks"),
+    Budget(name="memory.files", what="a million requests: open files", limit=0, unit="files"),
     _traversal("requests", "requests, threads"),
     _traversal("httpx", "httpx, threads"),
     _traversal("httpx-asyncio", "httpx, asyncio"),
 )
-"""Section 7 of the design, row by row, and what a traversal may take."""
+"""Section 7 of the design, row by row; what a million requests may leave, a traversal take."""
 
 _BY_NAME: Final = {budget.name: budget for budget in BUDGETS}
 

@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 import structlog
@@ -20,7 +20,11 @@ import tenacity
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from benchmarks.sessions import requests_session
 from benchmarks.telemetry import Spans, total
+
+if TYPE_CHECKING:
+    from benchmarks.target import Target
 
 _AUTH = "none"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -32,13 +36,13 @@ _CALLS = "by_hand_call_duration_seconds"
 class ByHand:
     """Gets JSON from one host.
 
-    :param url: the host's origin
+    :param target: what it gets
     :param spans: where its spans go
     """
 
-    def __init__(self, url: str, spans: Spans) -> None:
-        self._url = url
-        self._session = _instrumented(spans)()
+    def __init__(self, target: Target, spans: Spans) -> None:
+        self._url = target.origin
+        self._session = requests_session(target, _instrumented(spans)())
         self._tracer = spans.provider.get_tracer("benchmarks.by_hand")
         self._log = structlog.get_logger("by_hand")
         self._registry = CollectorRegistry()

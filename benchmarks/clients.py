@@ -2,23 +2,27 @@
 
 Rules:
 
-1. Each gets the same document over a connection that it keeps alive, and decodes it.
+1. Each gets the same document, over a connection that it keeps alive or over a fresh one each, as
+   the target says, and decodes it.
 2. Each has telemetry of its own, so that none pays for another's.
-3. Bare clients are bare: as their own first page shows them.
+3. Bare clients are bare: as their own first page shows them, with as many connections as there are
+   threads.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import ssl
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import requests
 import urllib3
 from prometheus_client import CollectorRegistry
 
+from benchmarks import aio, crew
 from benchmarks.by_hand import ByHand
 from benchmarks.measuring import Evidence, Subject
-from benchmarks.server import PATH
+from benchmarks.sessions import requests_session
 from benchmarks.telemetry import Spans, total
 from sleepwalker import ANONYMOUS, Connection
 from sleepwalker.observability import names
@@ -27,62 +31,93 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import ExitStack
 
-
-def _urllib3(url: str, stack: ExitStack) -> Subject:
-    pools = stack.enter_context(urllib3.PoolManager())
-    target = url + PATH
-    return Subject("urllib3", lambda: pools.request("GET", target).json())
+    from benchmarks.target import Target
 
 
-def _requests(url: str, stack: ExitStack) -> Subject:
-    session = stack.enter_context(requests.Session())
-    target = url + PATH
-    return Subject("requests", lambda: session.get(target).json())
+def _urllib3(target: Target, stack: ExitStack) -> Subject:
+    pools = stack.enter_context(
+        urllib3.PoolManager(
+            maxsize=target.threads, headers=target.headers or None, ca_certs=target.bundle
+        )
+    )
+    return crew.subject("urllib3", lambda: pools.request("GET", target.url).json(), target, stack)
 
 
-def _httpx(url: str, stack: ExitStack) -> Subject:
-    client = stack.enter_context(httpx.Client())
-    target = url + PATH
-    return Subject("httpx", lambda: client.get(target).json())
+def _requests(target: Target, stack: ExitStack) -> Subject:
+    session = stack.enter_context(requests_session(target, requests.Session()))
+    return crew.subject("requests", lambda: session.get(target.url).json(), target, stack)
 
 
-def _by_hand(url: str, stack: ExitStack) -> Subject:
+def _httpx(target: Target, stack: ExitStack) -> Subject:
+    more: dict[str, Any] = {}
+    if target.bundle:
+        more["verify"] = ssl.create_default_context(cafile=target.bundle)
+    if target.threads > 1:
+        more["limits"] = httpx.Limits(max_keepalive_connections=target.threads)
+    client = stack.enter_context(httpx.Client(headers=target.headers, **more))
+    return crew.subject("httpx", lambda: client.get(target.url).json(), target, stack)
+
+
+def _by_hand(target: Target, stack: ExitStack) -> Subject:
     spans = Spans()
     stack.callback(spans.close)
-    made = ByHand(url, spans)
+    made = ByHand(target, spans)
     stack.callback(made.close)
-    return Subject(
+    return crew.subject(
         "by-hand",
-        lambda: made.get_json(PATH),
+        lambda: made.get_json(target.path),
+        target,
+        stack,
         each=Evidence(spans=2, requests=1),
         evidence=lambda: Evidence(spans.exported, made.recorded),
         settle=spans.flush,
     )
 
 
-def _sleepwalker(url: str, stack: ExitStack) -> Subject:
-    spans, registry = Spans(), CollectorRegistry()
+def _sleepwalker(target: Target, stack: ExitStack) -> Subject:
+    spans = Spans()
     stack.callback(spans.close)
-    conn = stack.enter_context(
-        Connection(url, ANONYMOUS, registry=registry, tracer_provider=spans.provider)
-    )
-    return Subject(
+    return _ours(
         "sleepwalker",
-        lambda: conn.json_request("GET", PATH),
-        each=Evidence(spans=2, requests=1),
-        evidence=lambda: Evidence(spans.exported, recorded(registry)),
-        settle=spans.flush,
+        target,
+        stack,
+        Evidence(spans=2, requests=1),
+        spans=spans,
+        tracer_provider=spans.provider,
     )
 
 
-def _sleepwalker_no_sdk(url: str, stack: ExitStack) -> Subject:
+def _sleepwalker_no_sdk(target: Target, stack: ExitStack) -> Subject:
+    return _ours("sleepwalker-no-sdk", target, stack, Evidence(requests=1), spans=None)
+
+
+def _ours(
+    name: str,
+    target: Target,
+    stack: ExitStack,
+    each: Evidence,
+    *,
+    spans: Spans | None,
+    **options: Any,
+) -> Subject:
     registry = CollectorRegistry()
-    conn = stack.enter_context(Connection(url, ANONYMOUS, registry=registry))
-    return Subject(
-        "sleepwalker-no-sdk",
-        lambda: conn.json_request("GET", PATH),
-        each=Evidence(requests=1),
-        evidence=lambda: Evidence(requests=recorded(registry)),
+    conn = stack.enter_context(
+        Connection(target.origin, ANONYMOUS, verify=target.verify, registry=registry, **options)
+    )
+    conn.add_headers(target.headers)
+
+    def evidence() -> Evidence:
+        return Evidence(spans.exported if spans else 0, recorded(registry))
+
+    more = {"settle": spans.flush} if spans else {}
+    return crew.subject(
+        name,
+        lambda: conn.json_request("GET", target.path),
+        target,
+        stack,
+        each=each,
+        evidence=evidence,
+        **more,
     )
 
 
@@ -91,12 +126,13 @@ def recorded(registry: CollectorRegistry) -> int:
     return total(registry, f"{names.REQUEST_DURATION}_count")
 
 
-CLIENTS: Mapping[str, Callable[[str, ExitStack], Subject]] = {
+CLIENTS: Mapping[str, Callable[[Target, ExitStack], Subject]] = {
     "urllib3": _urllib3,
     "requests": _requests,
     "httpx": _httpx,
+    "aiohttp": aio.subject,
     "by-hand": _by_hand,
     "sleepwalker": _sleepwalker,
     "sleepwalker-no-sdk": _sleepwalker_no_sdk,
 }
-"""What makes each subject for a server's origin; the stack closes it."""
+"""What makes each subject for a target; the stack closes it."""

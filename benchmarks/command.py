@@ -60,6 +60,11 @@ def progress(what: str, rounds: int) -> Callable[[int], None]:
     return begun
 
 
+def part_of(number: int, part: float) -> int:
+    """That part of a number, but at least 1: of rounds or requests that cost more than others."""
+    return max(round(number * part), 1)
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:

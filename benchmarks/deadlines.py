@@ -21,10 +21,13 @@ import httpx
 import requests
 
 from benchmarks.budgets import named
+from benchmarks.command import progress
 from benchmarks.ratios import Spread
+from benchmarks.tables import Findings
 from sleepwalker import ANONYMOUS, Connection, Policy, SleepwalkerException
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SECONDS: Final = 0.2
@@ -37,7 +40,7 @@ MOST_ROUNDS: Final = 10
 """Those who wait for a server to give up take a second each time."""
 TRICKLE: Final = 0.02
 """Seconds between the bytes of a server that trickles."""
-NAME: Final = "several-addresses.invalid"
+MANY: Final = "several-addresses.invalid"
 """A host whose addresses are all dead."""
 DEAD: Final = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 BUDGETS: Final = {
@@ -47,6 +50,7 @@ BUDGETS: Final = {
     f"{len(DEAD)} dead addresses": "deadline.addresses",
 }
 """The budget that each scenario is judged by."""
+NAME: Final = "deadlines"
 OURS: Final = "sleepwalker-deadline"
 
 
@@ -148,7 +152,7 @@ def _dead() -> Iterator[str]:
     look_up = socket.getaddrinfo
 
     def getaddrinfo(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
-        hosts = DEAD if host in {NAME, NAME.encode()} else (host,)
+        hosts = DEAD if host in {MANY, MANY.encode()} else (host,)
         return [found for each in hosts for found in look_up(each, port, *rest, **more)]
 
     with ExitStack() as stack:
@@ -162,7 +166,7 @@ def _dead() -> Iterator[str]:
                 waiting.connect_ex((host, port))
         socket.getaddrinfo = getaddrinfo
         stack.callback(setattr, socket, "getaddrinfo", look_up)
-        yield f"{NAME}:{port}"
+        yield f"{MANY}:{port}"
 
 
 @contextmanager
@@ -226,3 +230,10 @@ def figures(late: Sequence[Overshoot]) -> dict[str, Spread]:
         for found in late
         if found.subject == OURS
     }
+
+
+def findings(names: Sequence[str], settings: argparse.Namespace) -> Findings:
+    """Measure these callers."""
+    rounds = min(settings.rounds, MOST_ROUNDS)
+    late = measured(names, rounds=rounds, seed=settings.seed, begun=progress(NAME, rounds))
+    return Findings(figures=figures(late), late=late)

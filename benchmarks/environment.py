@@ -33,6 +33,7 @@ _PACKAGES = (
     "requests",
     "urllib3",
     "httpx",
+    "aiohttp",
     "tenacity",
     "structlog",
     "prometheus-client",
@@ -58,9 +59,14 @@ def fixed(environ: Mapping[str, str]) -> dict[str, str]:
     return made
 
 
+def entered() -> bool:
+    """Whether this program is in the fixed environment."""
+    return os.environ.get(_MARK) == "fixed"
+
+
 def enter() -> None:
     """Start this program anew in the fixed environment, unless it is in it."""
-    if os.environ.get(_MARK) != "fixed":
+    if not entered():
         sys.stdout.flush()
         # The same program with the same arguments: nobody else's input decides what is run.
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], fixed(os.environ))  # noqa: S606 - see above

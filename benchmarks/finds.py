@@ -9,17 +9,24 @@ Rules:
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry
 
-from benchmarks.measuring import Subject
+from benchmarks.apart import remote
+from benchmarks.command import progress
+from benchmarks.measuring import Subject, interleaved
+from benchmarks.tables import Findings, Table
+from benchmarks.target import Target
 from sleepwalker import Connection, ConnectionManager
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import ExitStack
+    import argparse
+    from collections.abc import Callable, Mapping, Sequence
 
+PER_REQUEST = 200
+"""A find is so much shorter than a request that a block has to hold more of them."""
 POOLS = 10
 """How many connections each manager holds."""
 BATCH = 1000
@@ -35,10 +42,11 @@ _log.setLevel(logging.INFO)
 class ManagerOf20:
     """What a find that hits cost in sleepwalker 2.0, and no more of it.
 
-    Not 2.0's code: that package has our name and other dependencies, so it can't stand beside us.
-    This does what its `find` did on a hit: make the (host, auth) tuple, look whether it is in the
-    dict, look it up, and call `logger.debug` with a message that is already formatted, whether or
-    not it will be logged. It takes no lock and counts nothing.
+    Not 2.0's code: that package has our name, so it can't stand beside us in one process. (In an
+    environment of its own it is measured too, which shows that this is no dearer.) This does what
+    its `find` did on a hit: make the (host, auth) tuple, look whether it is in the dict, look it
+    up, and call `logger.debug` with a message that is already formatted, whether or not it will be
+    logged. It takes no lock and counts nothing.
     """
 
     def __init__(self) -> None:
@@ -85,3 +93,26 @@ def _find_20(stack: ExitStack) -> Subject:
 
 FINDS: Mapping[str, Callable[[ExitStack], Subject]] = {"find-2.0": _find_20, "find": _find}
 """What makes each subject; the stack closes it."""
+
+NAME: Final = "finds"
+APART: Final = ("find-2.0-itself",)
+BASELINES: Final = ("find-2.0",)
+SUBJECTS: Final = (*FINDS, *APART)
+
+
+def findings(names: Sequence[str], settings: argparse.Namespace) -> Findings:
+    """Measure."""
+    operations = settings.requests * PER_REQUEST
+    with ExitStack() as stack:
+        subjects = [FINDS[name](stack) for name in names if name in FINDS]
+        subjects += remote.subjects(names, Target(""), stack, settings.apart)
+        rounds = interleaved(
+            subjects,
+            rounds=settings.rounds,
+            operations=operations,
+            seed=settings.seed,
+            begun=progress(NAME, settings.rounds),
+        )
+    return Findings(
+        [Table("find that hits", operations, ("ns", 1e9), ("find-2.0",), rounds, part=NAME)]
+    )

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from benchmarks.clients import CLIENTS, recorded
 from benchmarks.measuring import Evidence, Subject
 from benchmarks.server import PATH
+from benchmarks.target import Target
 from benchmarks.telemetry import Lines, Samples, Spans
 from sleepwalker import ANONYMOUS, Connection
 
@@ -110,8 +111,12 @@ def _maker(name: str, on: On) -> Callable[[str, ExitStack], Subject]:
     return lambda url, stack: _subject(name, on, url, stack)
 
 
+def _client(name: str) -> Callable[[str, ExitStack], Subject]:
+    return lambda url, stack: CLIENTS[name](Target(url), stack)
+
+
 INSTRUMENTED: Mapping[str, Callable[[str, ExitStack], Subject]] = {
-    **{name: CLIENTS[name] for name in BARE},
+    **{name: _client(name) for name in BARE},
     **{name: _maker(name, on) for name, on in ON.items()},
 }
 """What makes each subject for a server's origin; the stack closes it."""

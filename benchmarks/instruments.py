@@ -16,14 +16,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import environment
+from benchmarks import environment, written
 from benchmarks.budgets import TIMES
 from benchmarks.command import common_options, progress, understood
 from benchmarks.conditions import ConditionsError, check_environment, rounds_of_requests
 from benchmarks.instrumented import BARE, INSTRUMENTED, NOTHING
 from benchmarks.ratios import ratio
-from benchmarks.report import Table, adds, data_of, listed, shown, text_of
+from benchmarks.report import adds, data_of, listed, shown, text_of
 from benchmarks.server import Server
+from benchmarks.tables import Findings, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 NAME: Final = "instruments"
 """What the command line of all benchmarks calls this."""
 COMMAND: Final = f"python -m benchmarks.{NAME}"
-BEGIN: Final = f"<!-- written by: {COMMAND} -->\n"
-END: Final = "<!-- end of what is written -->\n"
 HEADS: Final = ("on", *(f"CPU {TIMES} {name}" for name in BARE), "adds, µs")
 _MACHINE: Final = ("python", "system", "processor")
 _VERSIONS: Final = (*BARE, "structlog", "prometheus-client", "opentelemetry-sdk")
@@ -54,7 +53,15 @@ def table(settings: argparse.Namespace) -> Table:
             seed=settings.seed,
             begun=progress(NAME, settings.rounds),
         )
-    return Table(NAME, settings.requests, ("µs", 1e6), BARE, rounds, plain=NOTHING)
+    return Table(
+        NAME, settings.requests, ("µs", 1e6), BARE, rounds, plain=NOTHING, part=NAME, judged=False
+    )
+
+
+def findings(names: Sequence[str], settings: argparse.Namespace) -> Findings:
+    """The same, as a part of all benchmarks."""
+    del names  # a part that is measured as a whole
+    return Findings([table(settings)])
 
 
 def rows(measured: Table) -> list[list[str]]:
@@ -72,38 +79,13 @@ def rows(measured: Table) -> list[list[str]]:
 
 def section(measured: Table) -> str:
     """What stands between the comments of a page: the table, and what it was measured on."""
-    heads, *others = rows(measured)
-    aligned = ["---", *("--:" for _ in heads[1:])]
-    lines = (f"| {' | '.join(row)} |" for row in (heads, aligned, *others))
     machine, versions = environment.machine(), environment.versions()
     about = (
         f"{len(measured.rounds[NOTHING])} rounds of {measured.operations} calls each, with "
         f"{listed({name: versions[name] for name in _VERSIONS})}, on "
         f"{', '.join(str(machine[name]) for name in _MACHINE)}."
     )
-    return "\n".join(["", *lines, "", about, ""])
-
-
-def parts(page: Path) -> tuple[str, str, str]:
-    """A page: what stands before the section, the section, and what stands behind it.
-
-    :raises ValueError: when it has no such section
-    """
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    inside, end, after = rest.partition(END)
-    if not begin or not end:
-        msg = f"{page} has no line {BEGIN.strip()}, or none {END.strip()} behind it"
-        raise ValueError(msg)
-    return before, inside, after
-
-
-def write(page: Path, text: str) -> None:
-    """Put a text between the comments of a page.
-
-    :raises ValueError: when it has none
-    """
-    before, _, after = parts(page)
-    page.write_text(f"{before}{BEGIN}{text}\n{END}{after}", encoding="utf-8")
+    return "\n".join(["", written.table(rows(measured)), "", about, ""])
 
 
 def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -121,7 +103,7 @@ def _page(text: str) -> Path:
     """A page that has a place for the table: known before the run, not after."""
     page = Path(text)
     try:
-        parts(page)
+        written.parts(page, COMMAND)
     except (OSError, ValueError) as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return page
@@ -145,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = {"machine": machine, "versions": versions, "table": data_of(measured)}
         settings.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     if settings.write is not None:
-        write(settings.write, section(measured))
+        written.write(settings.write, COMMAND, section(measured))
     return 0
 
 

@@ -62,6 +62,7 @@ class Subject:
     :ivar evidence: reads what was recorded; spans only after `settle`
     :ivar settle: finishes what operations left to be done later
     :ivar warmup: calls before each block that don't count; none where a call is a run of its own
+    :ivar measure: measures a block itself, for who is in another process
     """
 
     name: str
@@ -71,6 +72,15 @@ class Subject:
     evidence: Callable[[], Evidence] = Evidence
     settle: Callable[[], object] = nothing
     warmup: int = WARMUP
+    measure: Callable[[int], Cost] | None = None
+
+    def calls(self, operations: int) -> int:
+        """How often it is called for so many operations: whole batches, at least one."""
+        return max(operations // self.batch, 1)
+
+    def operations(self, operations: int) -> int:
+        """How many a block of so many does in all, with those that don't count."""
+        return (self.warmup + self.calls(operations)) * self.batch
 
 
 class Cost(NamedTuple):
@@ -89,8 +99,9 @@ Rounds = dict[str, list[Cost]]
 
 def block(subject: Subject, operations: int) -> Cost:
     """Measure so many operations in a row (whole batches of them, at least one)."""
-    call = subject.call
-    calls = max(operations // subject.batch, 1)
+    if subject.measure is not None:
+        return subject.measure(operations)
+    call, calls = subject.call, subject.calls(operations)
     operations = calls * subject.batch
     for _ in range(subject.warmup):
         call()
@@ -121,7 +132,7 @@ def interleaved(
     turns = random.Random(seed)  # noqa: S311 - an order, no secret
     costs: Rounds = {subject.name: [] for subject in subjects}
     order = list(subjects)
-    with _only_new_garbage():
+    with only_new_garbage():
         for number in range(1, rounds + 1):
             begun(number)
             turns.shuffle(order)
@@ -131,7 +142,8 @@ def interleaved(
 
 
 @contextmanager
-def _only_new_garbage() -> Iterator[None]:
+def only_new_garbage() -> Iterator[None]:
+    """What is there now is out of the collector's sight."""
     gc.collect()
     gc.freeze()
     try:

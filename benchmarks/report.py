@@ -9,11 +9,13 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.budgets import TIMES, described, figure
 from benchmarks.deadlines import CAP, LIMIT, SECONDS
+from benchmarks.process import MIB
 from benchmarks.ratios import added, cost, ratio, verdicts
 
 if TYPE_CHECKING:
@@ -21,37 +23,11 @@ if TYPE_CHECKING:
 
     from benchmarks.budgets import Clock
     from benchmarks.deadlines import Overshoot
-    from benchmarks.measuring import Rounds
+    from benchmarks.growth import Sample
     from benchmarks.ratios import Spread, Verdict
+    from benchmarks.tables import Findings, Table
 
 CLOCKS: tuple[Clock, ...] = ("process", "thread", "wall")
-
-
-@dataclass(frozen=True)
-class Table:
-    """The subjects of one operation.
-
-    :ivar operation: what they all do
-    :ivar operations: how often in a round
-    :ivar unit: of time, and how many of it are a second
-    :ivar baselines: the subjects that the others are told as multiples of
-    :ivar rounds: what was measured
-    :ivar plain: the subject to which the others add something, if that is the question
-    :ivar rate: what a second has how many of, if that is the question; it is one about time
-    """
-
-    operation: str
-    operations: int
-    unit: tuple[str, float]
-    baselines: tuple[str, ...]
-    rounds: Rounds
-    plain: str | None = None
-    rate: str | None = None
-
-    @property
-    def timed(self) -> tuple[str, ...]:
-        """The baselines that the others are told as multiples of in time, too."""
-        return self.baselines if self.rate else self.baselines[:1]
 
 
 @dataclass(frozen=True)
@@ -61,42 +37,44 @@ class Report:
     :ivar settings: the options of the run
     :ivar machine: what it ran on
     :ivar versions: of what was compared
-    :ivar tables: what was measured
-    :ivar late: by how much calls overshot their deadline
-    :ivar figures: what else there are budgets for, by their names and in their units
+    :ivar findings: what was measured
     """
 
     settings: dict[str, Any]
     machine: dict[str, str | int]
     versions: dict[str, str]
-    tables: list[Table]
-    late: list[Overshoot] = field(default_factory=list)
-    figures: dict[str, Spread] = field(default_factory=dict)
+    findings: Findings
 
     @property
     def verdicts(self) -> list[Verdict]:
         """Every budget, and what was measured of it."""
-        return verdicts([table.rounds for table in self.tables], self.figures)
+        judged = [table.rounds for table in self.findings.tables if table.judged]
+        return verdicts(judged, self.findings.figures)
 
     def text(self) -> str:
         """Tell it to people."""
         parts = [
             listed(self.machine | self.settings),
             listed(self.versions),
-            *(text_of(table) for table in self.tables),
-            *([_late(self.late)] if self.late else []),
+            *(text_of(table) for table in self.findings.tables),
+            *([_late(self.findings.late)] if self.findings.late else []),
+            *([_memory(self.findings.memory)] if self.findings.memory else []),
             "budgets (CPU of the process, or time; medians of the rounds' ratios, and their "
             "quartiles)\n" + aligned([_told(verdict) for verdict in self.verdicts]),
+            *(f"left out: {name}: {why}" for name, why in self.findings.left_out.items()),
         ]
         return "\n\n".join(parts)
 
-    def data(self) -> dict[str, Any]:
-        """Tell it to programs; times in seconds."""
+    def data(self, *, rounds: bool = True) -> dict[str, Any]:
+        """Tell it to programs; times in seconds.
+
+        :param rounds: whether to tell every round's costs, beside what is made of them
+        """
         return {
             "settings": self.settings,
             "machine": self.machine,
             "versions": self.versions,
-            "tables": [data_of(table) for table in self.tables],
+            "tables": [data_of(table, rounds=rounds) for table in self.findings.tables],
             "budgets": [
                 {
                     **described(verdict.budget),
@@ -109,8 +87,12 @@ class Report:
                 "seconds": SECONDS,
                 "cap": CAP,
                 "limit": LIMIT,
-                "overshoots": [{**found._asdict(), "met": found.met} for found in self.late],
+                "overshoots": [
+                    {**found._asdict(), "met": found.met} for found in self.findings.late
+                ],
             },
+            "memory": [sample._asdict() for sample in self.findings.memory],
+            "left out": self.findings.left_out,
         }
 
 
@@ -123,6 +105,14 @@ def _late(late: Sequence[Overshoot]) -> str:
         f"overshoot of calls that were given {SECONDS:g} s (servers give up after {CAP:g} s; "
         f"the budget is Sleepwalker's)\n{aligned(rows)}"
     )
+
+
+def _memory(samples: Sequence[Sample]) -> str:
+    rows = [["requests", "resident MiB", "blocks", "in cycles", "open files"]]
+    for found in samples:
+        rows.append([f"{found.requests:,}", f"{found.resident / MIB:.1f}"])
+        rows[-1] += [f"{number:,}" for number in (found.blocks, found.cycles, found.files)]
+    return aligned(rows)
 
 
 def text_of(table: Table) -> str:
@@ -205,14 +195,15 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def data_of(table: Table) -> dict[str, Any]:
+def data_of(table: Table, *, rounds: bool = True) -> dict[str, Any]:
     """Tell of one table to programs; times in seconds."""
     return {
+        "part": table.part,
         "operation": table.operation,
         "operations": table.operations,
         "subjects": {
             name: {
-                "rounds": [found._asdict() for found in costs],
+                **({"rounds": [found._asdict() for found in costs]} if rounds else {}),
                 **{clock: _spread(cost(table.rounds, name, clock)) for clock in CLOCKS},
                 "ratios": {
                     baseline: {
@@ -228,5 +219,8 @@ def data_of(table: Table) -> dict[str, Any]:
     }
 
 
-def _spread(spread: Spread | None) -> dict[str, float] | None:
-    return None if spread is None else spread._asdict()
+def _spread(spread: Spread | None) -> dict[str, float | None] | None:
+    if spread is None:
+        return None
+    # JSON has no infinity: what never happened is told as nothing.
+    return {name: value if isfinite(value) else None for name, value in spread._asdict().items()}

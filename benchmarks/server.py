@@ -4,7 +4,8 @@
 
 Rules:
 
-1. It answers GETs with one document, over plain http on loopback, and keeps connections alive.
+1. It answers GETs with the document at that path, over http and, given a certificate, https on
+   loopback, and keeps connections alive unless it is told not to.
 2. It keeps account of requests and connections, so that nobody can have sent less than they say.
 3. It ends when its standard input does: when its parent closes that, or has ended in any way.
 """
@@ -13,11 +14,17 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
-from typing import Any, Final, NamedTuple, Self
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOST: Final = "127.0.0.1"
 PATH: Final = "/books/17"
@@ -31,8 +38,15 @@ DOCUMENT: Final[dict[str, Any]] = {
     "in_print": True,
     "reviews": {"count": 3, "href": "/books/17/reviews"},
 }
+LARGE_PATH: Final = "/books"
+LARGE: Final = [{**DOCUMENT, "id": number} for number in range(397)]
+"""100 KB, as JSON."""
+DOCUMENTS: Final[dict[str, Any]] = {PATH: DOCUMENT, LARGE_PATH: LARGE}
 _ACCOUNT: Final = b"/account"
+_BOOKS: Final = b"/books"
+"""What stands before it in a path is a tenant's, who has the same documents."""
 _END: Final = b"\r\n\r\n"
+_CLOSE: Final = b"\r\nconnection: close"
 _PATIENCE: Final = 10.0
 """Seconds to wait for the process to start or end."""
 
@@ -41,7 +55,7 @@ class Account(NamedTuple):
     """What the server has been asked for."""
 
     requests: int
-    """Requests for the document."""
+    """Requests for documents."""
     connections: int
     """Connections that at least one of them came by."""
 
@@ -49,17 +63,21 @@ class Account(NamedTuple):
 class Server:
     """The server's process, inside a ``with`` block.
 
+    :param certificate: a file with its certificate and key, if it is to speak https too
     :ivar url: its origin
+    :ivar secure_url: that of https, if there is one
     """
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
         # -I: no folder or setting of the caller's decides what the server imports.
+        command = [sys.executable, "-I", __file__, *([str(certificate)] if certificate else [])]
         self._process = subprocess.Popen(  # noqa: S603 - this very file
-            [sys.executable, "-I", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
-        self.port = int(self._process.stdout.readline())
+        self.port, secure = json.loads(self._process.stdout.readline())
         self.url = f"http://{HOST}:{self.port}"
+        self.secure_url = f"https://{HOST}:{secure}" if secure else None
 
     def account(self) -> Account:
         """What it has been asked for up to now."""
@@ -92,30 +110,45 @@ def _answer(body: bytes) -> bytes:
     return "\r\n".join(head).encode() + _END + body
 
 
-_ANSWER: Final = _answer(json.dumps(DOCUMENT).encode())
+_ANSWERS: Final = {
+    path.encode(): _answer(json.dumps(document).encode()) for path, document in DOCUMENTS.items()
+}
 
 
 class _Visit:
     """One connection; only its own thread writes to it, so that no count is lost."""
 
-    def __init__(self, sock: socket.socket, all_of_them: list[_Visit]) -> None:
+    def __init__(
+        self, sock: socket.socket, all_of_them: list[_Visit], context: ssl.SSLContext | None
+    ) -> None:
         self.answered = 0
         self._sock = sock
         self._all = all_of_them
+        self._context = context
 
     def serve(self) -> None:
-        """Answer requests until the connection is closed."""
+        """Answer requests until the connection is closed, by whomever and however."""
+        with suppress(ConnectionError, ssl.SSLError):
+            if self._context is not None:
+                self._sock = self._context.wrap_socket(self._sock, server_side=True)
+            with self._sock as sock:
+                self._serve(sock)
+
+    def _serve(self, sock: socket.socket) -> None:
         received = b""
-        with self._sock as sock:
-            while True:
-                head, end, rest = received.partition(_END)
-                if end:
-                    received = rest
-                    sock.sendall(self._answer_to(head))
-                elif more := sock.recv(65536):
-                    received += more
-                else:
+        while True:
+            head, end, rest = received.partition(_END)
+            if end:
+                received = rest
+                closing = _CLOSE in head.lower()
+                answer = self._answer_to(head)
+                sock.sendall(answer.replace(_END, _CLOSE + _END, 1) if closing else answer)
+                if closing:
                     return
+            elif more := sock.recv(65536):
+                received += more
+            else:
+                return
 
     def _answer_to(self, head: bytes) -> bytes:
         method, target = head.split(b" ", 2)[:2]
@@ -127,24 +160,36 @@ class _Visit:
             answered = [visit.answered for visit in self._all if visit.answered]
             return _answer(json.dumps([sum(answered), len(answered)]).encode())
         self.answered += 1
-        return _ANSWER
+        return _ANSWERS[target[target.index(_BOOKS) :]]
 
 
-def _accept(listener: socket.socket) -> None:
-    visits: list[_Visit] = []
+def _accept(listener: socket.socket, visits: list[_Visit], context: ssl.SSLContext | None) -> None:
     while True:
         sock, _ = listener.accept()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        visit = _Visit(sock, visits)
+        visit = _Visit(sock, visits, context)
         visits.append(visit)
         threading.Thread(target=visit.serve, daemon=True).start()
 
 
+def _listen(visits: list[_Visit], context: ssl.SSLContext | None = None) -> int:
+    """Accept at a port of its own."""
+    listener = socket.create_server((HOST, 0), backlog=128)
+    threading.Thread(target=_accept, args=(listener, visits, context), daemon=True).start()
+    port: int = listener.getsockname()[1]
+    return port
+
+
 def main() -> None:
     """Serve until standard input ends."""
-    listener = socket.create_server((HOST, 0), backlog=128)
-    threading.Thread(target=_accept, args=(listener,), daemon=True).start()
-    print(listener.getsockname()[1], flush=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's, who then ends
+    visits: list[_Visit] = []
+    ports = [_listen(visits), None]
+    for certificate in sys.argv[1:]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        ports[1] = _listen(visits, context)
+    print(json.dumps(ports), flush=True)
     sys.stdin.buffer.read()
 
 

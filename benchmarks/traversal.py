@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.command import progress
 from benchmarks.conditions import ConditionsError
 from benchmarks.measuring import interleaved
-from benchmarks.report import Table
+from benchmarks.tables import Findings, Table
 from benchmarks.traversers import CONCURRENCY, TRAVERSERS
 from benchmarks.web import Web
 
@@ -60,7 +60,15 @@ def table(names: Sequence[str], settings: argparse.Namespace) -> Table:
         if account.requests != asked:
             msg = f"all of them sent {account.requests} requests, not {asked}"
             raise ConditionsError(msg)
-    return Table(NAME, settings.resources, ("µs", 1e6), BASELINES, measured, rate="resources/s")
+    return Table(
+        NAME, settings.resources, ("µs", 1e6), BASELINES, measured, rate="resources/s", part=NAME
+    )
+
+
+def findings(names: Sequence[str], settings: argparse.Namespace) -> Findings:
+    """All of them, as a part of all benchmarks."""
+    del names  # a part that is measured as a whole
+    return Findings([table([*TRAVERSERS], settings)])
 
 
 def check(subject: Subject, web: Web, resources: int) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import http.client
 import json
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -199,6 +200,7 @@ class _Hosts:
 
 def main() -> None:
     """Serve until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's, who then ends
     hosts = _Hosts(*map(int, sys.argv[1:]))
     threading.Thread(target=hosts.serve, daemon=True).start()
     print(json.dumps(hosts.ports), flush=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import SUBJECTS, options
+from benchmarks.__main__ import options
 from benchmarks.budgets import BUDGETS, named
 from benchmarks.clients import CLIENTS
 from benchmarks.command import QUICK_ROUNDS, REQUESTS, ROUNDS
@@ -18,17 +18,16 @@ from benchmarks.deadlines import CALLERS
 from benchmarks.finds import FINDS
 from benchmarks.instrumented import INSTRUMENTED
 from benchmarks.instruments import NAME
+from benchmarks.parts import DEFAULT, PARTS
 from benchmarks.traversal import NAME as TRAVERSAL
 from benchmarks.traversal import RESOURCES
 from benchmarks.traversers import TRAVERSERS
 
 ROOT = Path(__file__).parent.parent.parent
-# What this command doesn't measure yet.
-NOT_MEASURED = {
-    budget.name
-    for budget in BUDGETS
-    if budget.name.split(".")[0] in {"stampede", "pools", "outage", "failures", "recovery"}
-}
+SHORT = [name for name in DEFAULT if name not in {"wire", "threads", "pools", "storm"}]
+"""Whose tests are elsewhere: at their smallest they take seconds."""
+JUDGED = {"request", "no-sdk", "find", "stampede", "deadline", "traversal"}
+"""The budgets of these."""
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
@@ -49,16 +48,21 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_tiny_run_tells_every_ratio_and_every_budget(tmp_path: Path) -> None:
     written = tmp_path / "report.json"
 
-    ran = bench("--rounds", "1", "--requests", "3", "--resources", "40", "--json", str(written))
+    size = ("--rounds", "1", "--requests", "3", "--resources", "40")
+
+    ran = bench(*size, "--only", ",".join(SHORT), "--no-apart", "--json", str(written))
 
     assert (ran.returncode, ran.stderr) == (0, "")
     report = json.loads(written.read_text(encoding="utf-8"))
-    assert report["settings"] == {"rounds": 1, "requests": 3, "seed": 0}
+    assert {"rounds": 1, "requests": 3, "seed": 0}.items() <= report["settings"].items()
     assert report["machine"]["environment variables"] == 36
     assert report["machine"]["cpus used"] == (1 if hasattr(os, "sched_setaffinity") else CPUS)
     tables = {table["operation"]: table["subjects"] for table in report["tables"]}
     assert {name: list(subjects) for name, subjects in tables.items()} == {
         "one JSON GET": list(CLIENTS),
+        **{f"encode {body}": ["json.dumps", "sleepwalker"] for body in ("small", "100 KB")},
+        "encode unusual": ["json.dumps", "sleepwalker"],
+        **{f"decode {body}": ["json.loads", "sleepwalker"] for body in ("small", "100 KB")},
         NAME: list(INSTRUMENTED),
         "find that hits": list(FINDS),
         TRAVERSAL: list(TRAVERSERS),
@@ -74,11 +78,11 @@ def test_a_tiny_run_tells_every_ratio_and_every_budget(tmp_path: Path) -> None:
     assert {found["subject"] for found in overshoots} == set(CALLERS)
     assert [budget["limit"] for budget in report["budgets"]] == [b.limit for b in BUDGETS]
     judged = {budget["name"]: budget["met"] for budget in report["budgets"]}
-    assert {name for name, met in judged.items() if met is None} == NOT_MEASURED
+    assert {name.split(".")[0] for name, met in judged.items() if met is not None} == JUDGED
 
     lines = ran.stdout.splitlines()
     firsts = [line.split("  ")[0] for line in lines]
-    measured = [*CLIENTS, *INSTRUMENTED, *FINDS, *TRAVERSERS]
+    measured = [*CLIENTS, *["sleepwalker"] * 5, *INSTRUMENTED, *FINDS, *TRAVERSERS]
     assert [name for name in measured if firsts.count(name) != measured.count(name)] == []
     for budget in report["budgets"]:
         told = str(named(budget["name"]))
@@ -106,7 +110,36 @@ def test_the_defaults_measure_everything() -> None:
 
     assert (settings.rounds, settings.requests, settings.seed) == (ROUNDS, REQUESTS, 0)
     assert settings.resources == RESOURCES
-    assert settings.only == [*SUBJECTS] == [*CLIENTS, NAME, *FINDS, TRAVERSAL, *CALLERS]
+    assert (settings.pools, settings.million) == (100_000, 1_000_000)
+    assert settings.only == [part.name for part in PARTS if part.name != "memory"]
+    assert settings.apart is not None
+
+
+def test_whole_means_what_takes_many_minutes_too() -> None:
+    assert options(["--whole"]).only == [part.name for part in PARTS]
+
+
+def test_only_and_whole_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        options(["--whole", "--only", "find"])
+
+    assert "not allowed with" in capsys.readouterr().err
+
+
+def test_the_page_is_not_written_from_a_part(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        options(["--write", "--only", "finds"])
+
+    assert "--write needs all parts" in capsys.readouterr().err
+    assert options(["--write"]).write is options(["--write", "--whole"]).write is True
+
+
+def test_a_part_is_chosen_by_its_name_or_by_those_of_its_subjects() -> None:
+    clients, *_ = PARTS
+
+    assert clients.chosen(["clients"]) == [*clients.subjects]
+    assert clients.chosen(["urllib3", "find"]) == ["urllib3"]
+    assert clients.chosen(["finds"]) == []
 
 
 def test_quick_means_fewer_rounds_unless_their_number_is_given() -> None:

@@ -18,6 +18,7 @@ from benchmarks.conditions import (
 )
 from benchmarks.measuring import Evidence, Subject
 from benchmarks.server import DOCUMENT, PATH, Server
+from benchmarks.target import Target
 from benchmarks.telemetry import logs_at_info
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def server() -> Iterator[Server]:
 @pytest.mark.parametrize("name", CLIENTS)
 def test_every_client_does_what_it_says(name: str, server: Server) -> None:
     with logs_at_info(), ExitStack() as stack:
-        subject = CLIENTS[name](server.url, stack)
+        subject = CLIENTS[name](Target(server.url), stack)
 
         assert subject.name == name
         check_client(subject, server)
@@ -41,9 +42,9 @@ def test_every_client_does_what_it_says(name: str, server: Server) -> None:
 
 def test_the_same_features_means_the_same_spans_and_metrics(server: Server) -> None:
     with logs_at_info(), ExitStack() as stack:
-        ours = CLIENTS["sleepwalker"](server.url, stack)
-        by_hand = CLIENTS["by-hand"](server.url, stack)
-        bare = CLIENTS["sleepwalker-no-sdk"](server.url, stack)
+        ours = CLIENTS["sleepwalker"](Target(server.url), stack)
+        by_hand = CLIENTS["by-hand"](Target(server.url), stack)
+        bare = CLIENTS["sleepwalker-no-sdk"](Target(server.url), stack)
 
         assert ours.each == by_hand.each == Evidence(spans=2, requests=1)
         assert bare.each == Evidence(spans=0, requests=1)
@@ -52,7 +53,7 @@ def test_the_same_features_means_the_same_spans_and_metrics(server: Server) -> N
 def test_only_the_assembly_by_hand_is_instrumented(server: Server) -> None:
     before = requests.Session.send
     with logs_at_info(), ExitStack() as stack:
-        CLIENTS["by-hand"](server.url, stack)
+        CLIENTS["by-hand"](Target(server.url), stack)
 
         assert requests.Session.send is before
 

@@ -13,14 +13,16 @@ import pytest
 
 from benchmarks.conditions import ConditionsError, check_client
 from benchmarks.instrumented import BARE, INSTRUMENTED, NOTHING, ON
-from benchmarks.instruments import BEGIN, COMMAND, END, HEADS, options, parts, write
+from benchmarks.instruments import COMMAND, HEADS, options
 from benchmarks.measuring import Evidence
 from benchmarks.server import Server
+from benchmarks.written import END, begin, parts, write
 from sleepwalker.observability import telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+BEGIN = begin(COMMAND)
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "observability.md"
 OFF: dict[str, Any] = {
@@ -123,7 +125,7 @@ def test_a_run_tells_every_subject_and_writes_the_page(tmp_path: Path) -> None:
     assert [
         name for name in INSTRUMENTED if sum(ln.startswith(f"{name}  ") for ln in lines) != 1
     ] == []
-    before, inside, behind = parts(page)
+    before, inside, behind = parts(page, COMMAND)
     assert (before, behind) == ("# Before\n\n", "\n## Behind\n")
     assert "old" not in inside
     heads, _, *rows = cells(inside)
@@ -141,21 +143,21 @@ def test_a_run_tells_every_subject_and_writes_the_page(tmp_path: Path) -> None:
 
 
 def test_the_page_of_the_docs_has_the_rows_that_are_measured() -> None:
-    heads, aligned, *rows = cells(parts(PAGE)[1])
+    heads, aligned, *rows = cells(parts(PAGE, COMMAND)[1])
 
     assert heads == [*HEADS]
     assert aligned == ["---", *["--:"] * (len(HEADS) - 1)]
     assert [row[0] for row in rows] == [*INSTRUMENTED]
-    assert COMMAND in parts(PAGE)[0]
+    assert COMMAND in parts(PAGE, COMMAND)[0]
 
 
 def test_what_is_written_again_is_as_if_it_was_written_once(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"{BEGIN}{END}", encoding="utf-8")
 
-    write(page, "a table\n")
+    write(page, COMMAND, "a table\n")
     once = page.read_text(encoding="utf-8")
-    write(page, "a table\n")
+    write(page, COMMAND, "a table\n")
 
     assert page.read_text(encoding="utf-8") == once
 

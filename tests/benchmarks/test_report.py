@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from math import inf
+
 from benchmarks.budgets import BUDGETS, TIMES
 from benchmarks.measuring import Cost
+from benchmarks.growth import Sample
+from benchmarks.process import MIB
 from benchmarks.ratios import Spread
-from benchmarks.report import Report, Table, adds, shown, text_of
+from benchmarks.report import Report, adds, shown, text_of
+from benchmarks.tables import Findings, Table
 
 
 def table(plain: str | None = None, **costs: float) -> Table:
@@ -14,7 +21,7 @@ def table(plain: str | None = None, **costs: float) -> Table:
 
 
 def measured(*tables: Table) -> list[float | None]:
-    verdicts = Report({}, {}, {}, list(tables)).verdicts
+    verdicts = Report({}, {}, {}, Findings(list(tables))).verdicts
     return [None if each.measured is None else each.measured.median for each in verdicts]
 
 
@@ -27,6 +34,37 @@ def test_a_budget_is_judged_by_a_table_that_has_both_who_are_compared() -> None:
 def test_who_stand_in_different_tables_are_not_compared() -> None:
     assert measured(table(sleepwalker=2.0), table(urllib3=8.0)) == [None] * len(BUDGETS)
     assert measured() == [None] * len(BUDGETS)
+
+
+def test_a_table_that_is_about_something_else_is_not_what_budgets_are_judged_by() -> None:
+    found = table(urllib3=1.0, sleepwalker=2.0)
+
+    assert measured(replace(found, judged=False)) == [None] * len(BUDGETS)
+
+
+def test_what_never_happens_is_told_and_no_number_in_json() -> None:
+    never = Findings(figures={"recovery.default": Spread(inf, 4.0, inf)})
+    report = Report({}, {}, {}, never)
+
+    [told] = [line for line in report.text().splitlines() if "stall: 95 % goodput, default" in line]
+    [data] = [each for each in report.data()["budgets"] if each["name"] == "recovery.default"]
+    assert told.split("  ")[-1].strip() == "missed"
+    assert "never" in told
+    assert data["measured"] == {"median": None, "low": 4.0, "high": None}
+    assert data["met"] is False
+    json.dumps(report.data(), allow_nan=False)
+
+
+def test_memory_and_what_was_left_out_are_told() -> None:
+    findings = Findings(
+        memory=[Sample(1000, 50 * MIB, 200_000, 0, 7)], left_out={"niquests": "no network"}
+    )
+    report = Report({}, {}, {}, findings)
+
+    lines = [" ".join(line.split()) for line in report.text().splitlines()]
+    assert "1,000 50.0 200,000 0 7" in lines
+    assert "left out: niquests: no network" in lines
+    assert report.data()["left out"] == {"niquests": "no network"}
 
 
 def test_a_table_about_time_tells_rates_and_the_ratios_of_time() -> None:
