@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(__file__).parent.parent.parent / ".venv" / "apart"
 """Where they are kept: `make clean` removes it with everything else that was built."""
+_PIP: Final = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
 _READY: Final = "ready"
 _WHY_NOT: Final = "why-not"
 
@@ -63,8 +64,8 @@ class Environments:
         shutil.rmtree(folder, ignore_errors=True)
         print(f"Installing {requirement} into an environment of its own ...", file=sys.stderr)
         for command in (
-            (sys.executable, "-m", "venv", str(folder)),
-            (str(self._python(requirement)), "-m", "pip", "install", "--quiet", requirement),
+            (sys.executable, "-m", "venv", "--without-pip", str(folder)),
+            (*_PIP, "--python", str(self._python(requirement)), "install", requirement),
         ):
             # Our own Python, or that of the environment just made.
             ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603

@@ -77,6 +77,31 @@ def test_a_connection_for_each_request_is_refused(server: Server) -> None:
         check_client(Subject("fresh", fetch), server)
 
 
+def test_a_connection_that_is_replaced_between_turns_is_no_fault(server: Server) -> None:
+    with urllib3.PoolManager() as pools:
+        keeps = Subject("keeps", lambda: pools.request("GET", server.url + PATH).json())
+
+        found = rounds_of_requests(
+            [keeps], server, rounds=2, operations=2, seed=0, begun=lambda _: pools.clear()
+        )
+
+    assert len(found["keeps"]) == 2
+
+
+def test_a_connection_that_is_replaced_within_a_turn_is_refused(server: Server) -> None:
+    calls: list[None] = []
+    with urllib3.PoolManager() as pools:
+
+        def fetch() -> object:
+            calls.append(None)
+            if len(calls) > 10:
+                pools.clear()
+            return pools.request("GET", server.url + PATH).json()
+
+        with pytest.raises(ConditionsError, match=r"all of them: .*connections=16.*connections=2"):
+            rounds_of_requests([Subject("fresh", fetch)], server, rounds=2, operations=6, seed=0)
+
+
 def test_a_span_that_was_promised_and_not_recorded_is_refused(server: Server) -> None:
     with urllib3.PoolManager() as pools:
         silent = Subject(
