@@ -41,7 +41,7 @@ def drawn(title: str, unit: str, bars: Sequence[Bar]) -> str:
     parts = [
         f'<text x="16" y="26" font-size="15" font-weight="bold">{escape(title)}</text>',
         *(_tick(number * step, ticks * step, bottom) for number in range(ticks + 1)),
-        f'<text x="{LEFT + WIDTH + 12}" y="{bottom + 20}">{escape(unit)}</text>',
+        f'<text x="{LEFT + WIDTH + 28}" y="{bottom + 20}">{escape(unit)}</text>',
         *(_row(bar, ticks * step, TOP + ROW * number, unit) for number, bar in enumerate(ordered)),
     ]
     width, height = LEFT + WIDTH + RIGHT, bottom + 34

@@ -37,6 +37,7 @@ NAMES: Final = {
     "find-2.0-itself": "2.0's find itself",
 }
 """What people call the subjects whose names are for the command line."""
+_VERDICTS: Final = {True: "met", False: "missed", None: "not measured"}
 _DIGITS: Final = 5
 """Of every number in the data: more is noise."""
 
@@ -44,17 +45,29 @@ _DIGITS: Final = 5
 def write(data: dict[str, Any]) -> None:
     """Write the data of a run, the page's section and the picture."""
     kept = shortened(data)
-    DATA.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    DATA.write_text(lines_of(kept), encoding="utf-8")
     written.write(PAGE, COMMAND, section(kept))
     PICTURE.write_text(picture(kept), encoding="utf-8")
 
 
+def lines_of(data: dict[str, Any]) -> str:
+    """As JSON, with a line for each table, budget and whatever else there are several of."""
+    parts = []
+    for key, value in data.items():
+        if isinstance(value, list):
+            items = ",\n".join(json.dumps(item) for item in value)
+            parts.append(f"{json.dumps(key)}: [\n{items}\n]" if items else f"{json.dumps(key)}: []")
+        else:
+            parts.append(f"{json.dumps(key)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
 def shortened(data: Any) -> Any:
-    """The same with no more digits than say something."""
+    """The same without what nobody reads: digits that say nothing, one thread's part of a cost."""
     if isinstance(data, float):
         return float(f"{data:.{_DIGITS}g}")
     if isinstance(data, dict):
-        return {key: shortened(value) for key, value in data.items()}
+        return {key: shortened(value) for key, value in data.items() if key != "thread"}
     return [shortened(value) for value in data] if isinstance(data, list | tuple) else data
 
 
@@ -66,7 +79,7 @@ def section(data: dict[str, Any]) -> str:
             _about(data),
             "## The budgets",
             written.table(_budgets(data)),
-            *_shortfalls(data),
+            _in_short(data),
             *_parts(data),
             "",
         ]
@@ -135,14 +148,15 @@ def _budgets(data: dict[str, Any]) -> list[list[str]]:
 
 
 def _verdict(met: bool | None) -> str:  # noqa: FBT001 - what JSON has
-    return "not measured" if met is None else "met" if met else "**missed**"
+    return f"**{_VERDICTS[met]}**" if met is False else _VERDICTS[met]
 
 
-def _shortfalls(data: dict[str, Any]) -> list[str]:
-    missed = [named(found["name"]) for found in data["budgets"] if found["met"] is False]
-    told = [f"- {budget.what}: {budget} is missed." for budget in missed]
-    told += [f"- {_name(name)} was left out: {why}." for name, why in data["left out"].items()]
-    return ["\n".join(told)] if told else []
+def _in_short(data: dict[str, Any]) -> str:
+    verdicts = [found["met"] for found in data["budgets"]]
+    counts = ((verdicts.count(met), what) for met, what in _VERDICTS.items())
+    told = [", ".join(f"{count} {what}" for count, what in counts if count) + "."]
+    told += [f"{_name(name)} was left out: {why}." for name, why in data["left out"].items()]
+    return "\n\n".join(told)
 
 
 def _clients(data: dict[str, Any]) -> list[list[str]]:
