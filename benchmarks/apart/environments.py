@@ -67,8 +67,9 @@ class Environments:
             (sys.executable, "-m", "venv", "--without-pip", str(folder)),
             (*_PIP, "--python", str(self._python(requirement)), "install", requirement),
         ):
-            # Our own Python, or that of the environment just made.
-            ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+            ran = subprocess.run(  # noqa: S603 - our own Python, and requirements that stand here
+                command, capture_output=True, text=True, check=False
+            )
             if ran.returncode:
                 # pip warns before and behind, of folders that are nobody else's business.
                 said = [line for line in ran.stderr.splitlines() if line.startswith("ERROR: ")]
