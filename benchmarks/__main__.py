@@ -141,6 +141,10 @@ def main() -> int:
     except ConditionsError as error:
         print(f"The conditions of a run don't hold: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        # Every server and worker has ended on the way here.
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
     print(report.text())
     if settings.json is not None:
         settings.json.write_text(json.dumps(report.data(), indent=2) + "\n", encoding="utf-8")
@@ -150,7 +154,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    sys.exit(main())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from benchmarks.target import Target
 
-REQUESTS: Final = 256
+REQUESTS: Final = 128
 """Of all threads together; so many threads, or fewer, must be a divisor of it."""
 WARMUP: Final = 1
 """A call of many requests is warm-up enough."""

@@ -14,7 +14,7 @@ import gc
 import json
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from benchmarks.clients import CLIENTS
@@ -94,9 +94,12 @@ def findings(names: Sequence[str], settings: argparse.Namespace) -> Findings:
     ) as process:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         found = []
-        for line in process.stdout:
-            found.append(Sample(*json.loads(line)))
-            begun(min(len(found) + 1, INTERVALS))
+        try:
+            for line in process.stdout:
+                found.append(Sample(*json.loads(line)))
+                begun(min(len(found) + 1, INTERVALS))
+        finally:
+            process.kill()  # where nobody waits for the rest
     if len(found) != INTERVALS:
         msg = f"the process that was to make {settings.million} requests ended"
         raise RuntimeError(msg)
@@ -110,8 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="What a process has that makes a million requests.",
     )
     parser.add_argument("--requests", type=positive, default=REQUESTS, metavar="N")
-    for sample in samples(parser.parse_args(arguments).requests):
-        print(json.dumps(sample), flush=True)
+    settings = parser.parse_args(arguments)
+    with suppress(KeyboardInterrupt):
+        for sample in samples(settings.requests):
+            print(json.dumps(sample), flush=True)
 
 
 if __name__ == "__main__":

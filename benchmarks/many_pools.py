@@ -20,7 +20,7 @@ import random
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry
@@ -176,7 +176,9 @@ def main() -> None:
     what, *numbers = sys.argv[1:]
     pools, rounds, seed = map(int, numbers)
     allow_open_files()
-    print(json.dumps(used(pools) if what == "used" else many(pools, rounds=rounds, seed=seed)))
+    with suppress(KeyboardInterrupt):
+        found = used(pools) if what == "used" else many(pools, rounds=rounds, seed=seed)
+        print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "threads"
 COUNTS: Final = (1, 4, 16, 64)
-ROUNDS: Final = 1 / 6
+ROUNDS: Final = 1 / 8
 """The part of the rounds that these are worth."""
 
 

@@ -31,7 +31,7 @@ NAME: Final = "traversal"
 """What the table calls this."""
 HOSTS: Final = 20
 RESOURCES: Final = 5_000
-MOST_ROUNDS: Final = 5
+MOST_ROUNDS: Final = 4
 """Each round takes as long as thousands of requests of each subject."""
 BASELINES: Final = ("requests, threads", "httpx, threads", "httpx, asyncio")
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "wire"
 SIZES: Final = {"small": PATH, "100 KB": LARGE_PATH}
-ROUNDS, REQUESTS = 1 / 4, 1 / 5
+ROUNDS, REQUESTS = 1 / 5, 1 / 5
 """The part of the rounds, and of the requests in each, that these are worth."""
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+import benchmarks.__main__ as command
+from benchmarks import environment
 from benchmarks.__main__ import options
 from benchmarks.budgets import BUDGETS, named
 from benchmarks.clients import CLIENTS
@@ -22,6 +26,9 @@ from benchmarks.parts import DEFAULT, PARTS
 from benchmarks.traversal import NAME as TRAVERSAL
 from benchmarks.traversal import RESOURCES
 from benchmarks.traversers import TRAVERSERS
+
+if TYPE_CHECKING:
+    from benchmarks.report import Report
 
 ROOT = Path(__file__).parent.parent.parent
 SHORT = [name for name in DEFAULT if name not in {"wire", "threads", "pools", "storm"}]
@@ -103,6 +110,20 @@ def test_a_run_of_one_subject_says_what_it_did_not_measure() -> None:
     assert f"cpus used {CPUS}," in ran.stdout
     assert ran.stdout.count("not measured") == len(BUDGETS)
     assert "find that hits  CPU" not in ran.stdout
+
+
+def test_a_run_that_is_interrupted_says_so_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: argparse.Namespace) -> Report:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run", interrupted)
+    monkeypatch.setattr(environment, "enter", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--no-apart"])
+
+    assert command.main() == 130
+    assert capsys.readouterr() == ("", "Interrupted.\n")
 
 
 def test_the_defaults_measure_everything() -> None:

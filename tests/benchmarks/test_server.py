@@ -10,7 +10,10 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.server import DOCUMENT, HOST, PATH, Account, Server
+import urllib3
+
+from benchmarks.certificates import certificates
+from benchmarks.server import DOCUMENT, HOST, LARGE, LARGE_PATH, PATH, Account, Server
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -48,6 +51,57 @@ def test_requests_that_come_together_or_in_pieces_are_all_answered() -> None:
         reader.close()
 
         assert server.account().requests == 3
+
+
+def test_ctrl_c_is_left_to_its_parent() -> None:
+    code = (
+        "from benchmarks.server import Server\n"
+        "import os, signal\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "with Server() as server:\n"
+        "    os.killpg(0, signal.SIGINT)\n"
+        "    print(server.account())\n"
+    )
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+
+    assert (ran.stdout, ran.stderr) == ("Account(requests=0, connections=0)\n", "")
+
+
+def test_it_speaks_https_too_with_a_certificate() -> None:
+    with (
+        certificates() as files,
+        Server(files.server) as server,
+        urllib3.PoolManager(ca_certs=str(files.bundle)) as pools,
+    ):
+        answers = [pools.request("GET", f"{server.secure_url}{PATH}").json() for _ in range(2)]
+
+        assert answers == [DOCUMENT] * 2
+        assert server.account() == Account(requests=2, connections=1)
+
+
+def test_a_request_that_says_so_ends_its_connection_with_its_answer() -> None:
+    head = f"GET {PATH} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode()
+    with Server() as server, socket.create_connection((HOST, server.port), timeout=10) as sock:
+        sock.sendall(head)
+        answer = sock.makefile("rb").read()
+
+    assert b"\r\nconnection: close\r\n\r\n" in answer
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == DOCUMENT
+
+
+def test_a_tenants_document_is_everybodys() -> None:
+    with Server() as server:
+        got = urllib3.request("GET", f"{server.url}/tenants/7{LARGE_PATH}").json()
+
+    assert got == LARGE
 
 
 def test_it_ends_when_it_is_closed() -> None:
