@@ -23,6 +23,8 @@ import sleepwalker
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ROOT = Path(__file__).parent.parent
+"""Where a program is started that is a module of the benchmarks."""
 VARIABLES = 36
 """How many environment variables there are."""
 

@@ -4,7 +4,8 @@ Rules:
 
 1. Everything is on: recorded spans, metrics, logs at INFO.
 2. It is measured in a process of its own, which does nothing else, at even intervals.
-3. What is there after the first interval was made once; judged is by how much the last differs.
+3. What is there after the first interval was made once, cycles too; judged is by how much the last
+   differs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from benchmarks.clients import CLIENTS
 from benchmarks.command import positive, progress
+from benchmarks.environment import ROOT
 from benchmarks.process import MIB, blocks, open_files, resident
 from benchmarks.ratios import Spread
 from benchmarks.server import Server
@@ -89,6 +91,7 @@ def findings(names: Sequence[str], settings: argparse.Namespace) -> Findings:
     begun(1)
     with subprocess.Popen(  # noqa: S603 - this very module
         [sys.executable, "-m", __name__, "--requests", str(settings.million)],
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

@@ -27,6 +27,7 @@ from prometheus_client import CollectorRegistry
 
 from benchmarks.command import part_of, progress
 from benchmarks.conditions import ConditionsError
+from benchmarks.environment import ROOT
 from benchmarks.measuring import Cost, Subject, interleaved
 from benchmarks.process import KIB, allow_open_files, resident
 from benchmarks.ratios import Spread
@@ -144,7 +145,7 @@ def findings(names: Sequence[str], settings: argparse.Namespace) -> Findings:
         begun(number)
         command = (what, str(count), str(rounds), str(settings.seed))
         ran = subprocess.run(  # noqa: S603 - this very module
-            [sys.executable, "-m", __name__, *command], stdout=subprocess.PIPE, check=True
+            [sys.executable, "-m", __name__, *command], cwd=ROOT, stdout=subprocess.PIPE, check=True
         )
         found |= json.loads(ran.stdout)
     if (found["pruned"], found["connections"]) != (settings.pools, min(settings.pools, USED)):

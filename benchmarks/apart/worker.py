@@ -13,12 +13,15 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-# At the end: whatever has our names here is to be found before us.
-sys.path.append(str(Path(__file__).parent.parent.parent))
+# This package from beside us, whoever else has its name; and nothing else from there, where our own
+# `sleepwalker` is.
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 from benchmarks.apart.peers import PEERS
 from benchmarks.measuring import block, only_new_garbage
 from benchmarks.target import Target
+
+del sys.path[0]
 
 
 def main() -> None:

@@ -106,7 +106,7 @@ def test_a_worker_that_ends_is_told_of(capfd: pytest.CaptureFixture[str]) -> Non
 
 def test_what_runs_there_needs_nothing_that_is_only_here() -> None:
     code = (
-        "import sys; sys.path.append(sys.argv[1]); import benchmarks.apart.peers;"
+        "import sys; sys.path.insert(0, sys.argv[1]); import benchmarks.apart.peers;"
         "print(sorted({'requests', 'urllib3', 'httpx', 'sleepwalker', 'opentelemetry'}"
         " & sys.modules.keys()))"
     )

@@ -14,7 +14,7 @@ def test_a_process_of_its_own_tells_every_interval() -> None:
 
     assert [sample.requests for sample in found.memory] == [*range(20, 201, 20)]
     assert len(found.memory) == INTERVALS
-    assert {sample.cycles for sample in found.memory} == {0}
+    assert {sample.cycles for sample in found.memory[1:]} == {0}
     assert {sample.files for sample in found.memory} == {found.memory[0].files}
     assert min(sample.resident for sample in found.memory) > MIB
 
