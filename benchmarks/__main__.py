@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """The exit code of a run that Ctrl-C ended."""
 CHOSEN_OUT = "--no-apart"
+SIZES = {
+    "resources": (traversal.RESOURCES, "resources of each traversal"),
+    "pools": (many_pools.POOLS, "pools that are very many"),
+    "million": (growth.REQUESTS, "requests over which memory is watched"),
+}
+"""Options for what the budgets have a number of, that number, and what of."""
 
 
 def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -58,21 +64,18 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         default=Environments(FOLDER),
         help="leave out peers that need an environment of their own, which pip has to build once",
     )
-    for option, default, of in (
-        ("--resources", traversal.RESOURCES, "resources of each traversal"),
-        ("--pools", many_pools.POOLS, "pools that are very many"),
-        ("--million", growth.REQUESTS, "requests over which memory is watched"),
-    ):
+    for option, (default, of) in SIZES.items():
         parser.add_argument(
-            option,
+            f"--{option}",
             type=positive,
             default=default,
             metavar="N",
             help=f"{of}; %(default)s by default",
         )
     settings = understood(parser, arguments)
-    if settings.write and not {*parts.DEFAULT} <= {*settings.only}:
-        parser.error("--write needs all parts: the page has them")
+    whole = all(getattr(settings, option) == default for option, (default, _) in SIZES.items())
+    if settings.write and not (whole and {*parts.DEFAULT} <= {*settings.only}):
+        parser.error("--write needs all parts in their full size: the page has them")
     return settings
 
 
@@ -90,7 +93,7 @@ def run(settings: argparse.Namespace) -> Report:
             findings.add(found)
     left_out, versions = _apart(settings)
     findings.left_out.update(left_out)
-    sizes = ("rounds", "requests", "resources", "pools", "million", "seed")
+    sizes = ("rounds", "requests", *SIZES, "seed")
     return Report(
         {"date": dt.datetime.now(tz=dt.UTC).date().isoformat()}
         | {name: getattr(settings, name) for name in sizes},

@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.command import progress
+from benchmarks.conditions import ConditionsError
 from benchmarks.measuring import Subject, interleaved
 from benchmarks.server import DOCUMENT, LARGE
 from benchmarks.tables import Findings, Table
@@ -97,12 +98,15 @@ def _table(
 ) -> tuple[str, int, list[Subject]]:
     if plain() != ours():
         msg = f"{what}: not the same"
-        raise ValueError(msg)
+        raise ConditionsError(msg)
     return what, calls, [Subject(name, plain), Subject("sleepwalker", ours)]
 
 
 def findings(names: Sequence[str], settings: argparse.Namespace) -> Findings:
-    """Measure, in as many calls as make a block long enough to be told by a clock."""
+    """Measure, in as many calls as make a block long enough to be told by a clock.
+
+    :raises ConditionsError: when the two don't make the same of it
+    """
     del names  # a part that is measured as a whole
     few, many = settings.requests, 10 * settings.requests
     tables = []

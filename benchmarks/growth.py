@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from benchmarks.clients import CLIENTS
 from benchmarks.command import positive, progress
+from benchmarks.conditions import ConditionsError
 from benchmarks.environment import ROOT
 from benchmarks.process import MIB, blocks, open_files, resident
 from benchmarks.ratios import Spread
@@ -85,7 +86,10 @@ def figures(found: Sequence[Sample]) -> dict[str, Spread]:
 
 
 def findings(names: Sequence[str], settings: argparse.Namespace) -> Findings:
-    """Measure in a process of its own."""
+    """Measure in a process of its own.
+
+    :raises ConditionsError: when it doesn't come to the end
+    """
     del names  # a part that is measured as a whole
     begun = progress(NAME, INTERVALS)
     begun(1)
@@ -105,7 +109,7 @@ def findings(names: Sequence[str], settings: argparse.Namespace) -> Findings:
             process.kill()  # where nobody waits for the rest
     if len(found) != INTERVALS:
         msg = f"the process that was to make {settings.million} requests ended"
-        raise RuntimeError(msg)
+        raise ConditionsError(msg)
     return Findings(figures=figures(found), memory=found)
 
 

@@ -134,7 +134,10 @@ MEASURED: Final = ("many", "used")
 
 
 def findings(names: Sequence[str], settings: argparse.Namespace) -> Findings:
-    """Measure each in a process of its own."""
+    """Measure each in a process of its own.
+
+    :raises ConditionsError: when pools were missing
+    """
     del names  # a part that is measured as a whole
     rounds = part_of(settings.rounds, ROUNDS)
     begun = progress(NAME, len(MEASURED))

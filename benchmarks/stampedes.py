@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from benchmarks.command import progress
+from benchmarks.conditions import ConditionsError
 from benchmarks.ratios import Spread
 from benchmarks.tables import Findings
 from sleepwalker import ConnectionManager
@@ -74,7 +75,10 @@ def run(hosts: Sequence[str]) -> Stampede:
 
 
 def findings(names: Sequence[str], settings: argparse.Namespace) -> Findings:
-    """Measure: the most calls of the hook for one key, and the time for one key each."""
+    """Measure: the most calls of the hook for one key, and the time for one key each.
+
+    :raises ConditionsError: when many keys are not that many calls
+    """
     del names  # a part that is measured as a whole
     rounds = min(settings.rounds, MOST_ROUNDS)
     begun = progress(NAME, rounds)
@@ -86,7 +90,7 @@ def findings(names: Sequence[str], settings: argparse.Namespace) -> Findings:
     for found in many_keys:
         if found.calls != THREADS:
             msg = f"{THREADS} keys took {found.calls} calls of the hook"
-            raise RuntimeError(msg)
+            raise ConditionsError(msg)
     return Findings(
         figures={
             "stampede.one-key": Spread.of([max(found.calls for found in one_key)]),

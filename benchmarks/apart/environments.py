@@ -40,19 +40,19 @@ class Environments:
 
     def build(self, names: Iterable[str]) -> None:
         """Build what these peers need and don't have yet."""
-        for requirement in sorted({PEERS[name].requirement for name in names}):
-            if self._state(requirement, _READY) is None:
-                self._build(requirement)
+        missing = {PEERS[name].requirement for name in names if self.version(name) is None}
+        for requirement in sorted(missing):
+            self._build(requirement)
 
     def python(self, name: str) -> Path | None:
         """The Python of a peer's environment; `None` when there is none."""
-        requirement = PEERS[name].requirement
-        ready = self._state(requirement, _READY) is not None
-        return self._python(requirement) if ready else None
+        return None if self.version(name) is None else self._python(PEERS[name].requirement)
 
     def version(self, name: str) -> str | None:
         """The peer's version; `None` when it has no environment."""
-        return self._state(PEERS[name].requirement, _READY)
+        requirement = PEERS[name].requirement
+        # The Python that it was made with may be gone.
+        return self._state(requirement, _READY) if self._python(requirement).exists() else None
 
     def why_not(self, name: str) -> str:
         """Why there is none."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.apart.peers import PEERS
+from benchmarks.conditions import ConditionsError
 from benchmarks.measuring import Cost, Subject
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ PATIENCE: Final = 10.0
 """Seconds to wait for the process to end."""
 
 
-class WorkerError(Exception):
+class WorkerError(ConditionsError):
     """A worker ended without an answer; what it had to say went to standard error."""
 
 

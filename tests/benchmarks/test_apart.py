@@ -65,6 +65,23 @@ def test_a_peer_is_installed_once_and_gets_the_document_within_the_rounds(
     assert all(cost.process > 0 and cost.wall > 0 for cost in rounds["niquests"])
 
 
+def test_an_environment_whose_python_is_gone_is_none(
+    environments: Environments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    monkeypatch.setattr(environments, "_folder", lambda _: gone)
+    gone.mkdir()
+    (gone / "ready").write_text("9.9", encoding="utf-8")
+
+    assert (environments.version("niquests"), environments.python("niquests")) == (None, None)
+    (gone / "bin").mkdir()
+    (gone / "bin" / "python").touch()
+    assert (environments.version("niquests"), environments.python("niquests")) == (
+        "9.9",
+        gone / "bin" / "python",
+    )
+
+
 def test_who_cannot_be_installed_is_left_out_and_why_is_told(
     environments: Environments, capsys: pytest.CaptureFixture[str]
 ) -> None:

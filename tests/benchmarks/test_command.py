@@ -150,9 +150,12 @@ def test_only_and_whole_exclude_each_other(capsys: pytest.CaptureFixture[str]) -
     assert "not allowed with" in capsys.readouterr().err
 
 
-def test_the_page_is_not_written_from_a_part(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("less", [["--only", "finds"], ["--pools", "100"]])
+def test_the_page_is_not_written_from_a_part(
+    less: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        options(["--write", "--only", "finds"])
+        options(["--write", *less])
 
     assert "--write needs all parts" in capsys.readouterr().err
     assert options(["--write"]).write is options(["--write", "--whole"]).write is True
