@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import sysconfig
 import zipfile
 from contextlib import ExitStack
 from pathlib import Path
-from subprocess import run
 
 import pytest
 
@@ -83,12 +83,17 @@ def test_an_environment_whose_python_is_gone_is_none(
 
 
 def test_who_cannot_be_installed_is_left_out_and_why_is_told(
-    environments: Environments, capsys: pytest.CaptureFixture[str]
+    environments: Environments, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    said = "WARNING: a\nERROR: first\nERROR: No matching distribution found\nWARNING: b\n"
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1, "", said)
+    )
+
     environments.build(["niquests"])
 
     why = environments.why_not("niquests")
-    assert why.startswith("niquests could not be installed (No matching distribution")
+    assert why == "niquests could not be installed (No matching distribution found)"
     assert why in capsys.readouterr().err
     assert (environments.version("niquests"), environments.python("niquests")) == (None, None)
     with ExitStack() as stack:
@@ -129,6 +134,8 @@ def test_what_runs_there_needs_nothing_that_is_only_here() -> None:
     )
     root = Path(__file__).parent.parent.parent
 
-    ran = run([sys.executable, "-I", "-c", code, root], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", code, root], capture_output=True, text=True, check=True
+    )
 
     assert ran.stdout == "[]\n"
