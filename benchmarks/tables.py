@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from benchmarks.deadlines import Overshoot
-    from benchmarks.measuring import Rounds
     from benchmarks.growth import Sample
+    from benchmarks.measuring import Rounds
     from benchmarks.ratios import Spread
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from math import inf
 
 from benchmarks.budgets import BUDGETS, TIMES
-from benchmarks.measuring import Cost
 from benchmarks.growth import Sample
+from benchmarks.measuring import Cost
 from benchmarks.process import MIB
 from benchmarks.ratios import Spread
 from benchmarks.report import Report, adds, shown, text_of
