@@ -27,7 +27,7 @@ ifneq ($(shell test -x $(BIN)/python && test "$$(cat $(VENV)/made-in 2>/dev/null
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults mutants bench storm dashboards pictures lint types format pins clean
+.PHONY: help demo test faults mutants bench guard storm dashboards pictures lint types format pins clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 @\2/p' Makefile | while IFS=@ read -r name what; do \
@@ -47,6 +47,9 @@ mutants: $(VENV)/ready-dev ## what no test of the pure objects notices; minutes
 
 bench: $(VENV)/ready-dev ## the benchmarks, as ratios beside other clients
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+guard: $(VENV)/ready-dev ## fail when calls do more than they did, or a budget is missed
+	@$(BIN)/python -m benchmarks.guard $(ARGS)
 
 storm: $(VENV)/ready-dev ## what retries do to a server that fails
 	@$(BIN)/python -m benchmarks.retry_storm $(ARGS)

@@ -4,8 +4,8 @@
 
 Rules:
 
-1. It answers GETs with the document at that path, over http and, given a certificate, https on
-   loopback, and keeps connections alive unless it is told not to.
+1. It answers GETs and POSTs with the document at that path (one of them with a 404), over http and,
+   given a certificate, https on loopback, and keeps connections alive unless it is told not to.
 2. It keeps account of requests and connections, so that nobody can have sent less than they say.
 3. It ends when its standard input does: when its parent closes that, or has ended in any way.
 """
@@ -41,12 +41,16 @@ DOCUMENT: Final[dict[str, Any]] = {
 LARGE_PATH: Final = "/books"
 LARGE: Final = [{**DOCUMENT, "id": number} for number in range(397)]
 """100 KB, as JSON."""
-DOCUMENTS: Final[dict[str, Any]] = {PATH: DOCUMENT, LARGE_PATH: LARGE}
+MISSING_PATH: Final = "/books/0"
+MISSING: Final = {"error": "no such book"}
+"""What comes with a 404."""
+DOCUMENTS: Final[dict[str, Any]] = {PATH: DOCUMENT, LARGE_PATH: LARGE, MISSING_PATH: MISSING}
 _ACCOUNT: Final = b"/account"
 _BOOKS: Final = b"/books"
 """What stands before it in a path is a tenant's, who has the same documents."""
 _END: Final = b"\r\n\r\n"
 _CLOSE: Final = b"\r\nconnection: close"
+_LENGTH: Final = b"\r\ncontent-length:"
 _PATIENCE: Final = 10.0
 """Seconds to wait for the process to start or end."""
 
@@ -99,9 +103,9 @@ class Server:
         self.close()
 
 
-def _answer(body: bytes) -> bytes:
+def _answer(body: bytes, status: str = "200 OK") -> bytes:
     head = (
-        "HTTP/1.1 200 OK",
+        f"HTTP/1.1 {status}",
         "Server: benchmarks",
         "Date: Thu, 01 Jan 2026 00:00:00 GMT",
         "Content-Type: application/json",
@@ -111,8 +115,19 @@ def _answer(body: bytes) -> bytes:
 
 
 _ANSWERS: Final = {
-    path.encode(): _answer(json.dumps(document).encode()) for path, document in DOCUMENTS.items()
+    path.encode(): _answer(
+        json.dumps(document).encode(), "404 Not Found" if path == MISSING_PATH else "200 OK"
+    )
+    for path, document in DOCUMENTS.items()
 }
+
+
+def _length(head: bytes) -> int:
+    """How many bytes follow a request's head."""
+    if head.startswith(b"GET "):
+        return 0
+    _, _, value = head.lower().partition(_LENGTH)
+    return int(value.partition(b"\r\n")[0])
 
 
 class _Visit:
@@ -138,8 +153,9 @@ class _Visit:
         received = b""
         while True:
             head, end, rest = received.partition(_END)
-            if end:
-                received = rest
+            length = _length(head) if end else 0
+            if end and len(rest) >= length:
+                received = rest[length:]
                 closing = _CLOSE in head.lower()
                 answer = self._answer_to(head)
                 sock.sendall(answer.replace(_END, _CLOSE + _END, 1) if closing else answer)
@@ -151,11 +167,7 @@ class _Visit:
                 return
 
     def _answer_to(self, head: bytes) -> bytes:
-        method, target = head.split(b" ", 2)[:2]
-        if method != b"GET":
-            # The bytes of a body would be taken for the next request.
-            msg = "the benchmarks' server only answers GETs"
-            raise ValueError(msg)
+        target = head.split(b" ", 2)[1]
         if target == _ACCOUNT:
             answered = [visit.answered for visit in self._all if visit.answered]
             return _answer(json.dumps([sum(answered), len(answered)]).encode())
