@@ -18,7 +18,7 @@ import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from benchmarks import ceilings, environment, pools, scenarios, stampede
+from benchmarks import ceilings, environment, many_pools, scenarios, stampede
 from benchmarks.budgets import figure, named
 from benchmarks.certificates import certificates
 from benchmarks.clients import CLIENTS
@@ -217,9 +217,8 @@ def alone() -> dict[str, float]:
 
 
 def _stampedes() -> dict[str, float]:
-    one_key = [stampede.run(["one"] * stampede.THREADS) for _ in range(STAMPEDES)]
-    hosts = [f"number {key}" for key in range(stampede.THREADS)]
-    many_keys = [stampede.run(hosts) for _ in range(STAMPEDES)]
+    one_key = [stampede.run(1) for _ in range(STAMPEDES)]
+    many_keys = [stampede.run(stampede.THREADS) for _ in range(STAMPEDES)]
     return {
         "stampede.one-key": max(found.calls for found in one_key),
         "stampede.many-keys": min(found.seconds for found in many_keys),
@@ -230,7 +229,7 @@ def _pools() -> dict[str, float]:
     """Each in a process of its own, as all that measures memory."""
     found: dict[str, float] = {}
     for what, count in (("many", MANY), ("used", USED)):
-        command = (pools.__name__, what, str(count), "1", str(SEED))
+        command = (many_pools.__name__, what, str(count), "1", str(SEED))
         ran = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-m", *command], stdout=subprocess.PIPE, check=True
         )

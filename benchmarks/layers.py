@@ -27,14 +27,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from benchmarks import environment, written
+from benchmarks.budgets import TIMES
 from benchmarks.clients import CLIENTS
 from benchmarks.command import common_options, progress, understood
 from benchmarks.conditions import ConditionsError, check_environment, rounds_of_requests
 from benchmarks.instrumented import INSTRUMENTED, NOTHING
 from benchmarks.measuring import Subject
 from benchmarks.ratios import Spread, ratio
-from benchmarks.report import TIMES, aligned, listed, shown
+from benchmarks.report import aligned, listed, shown
 from benchmarks.server import PATH, Server
+from benchmarks.target import Target
 from benchmarks.telemetry import logs_at_info
 from sleepwalker import ANONYMOUS, Connection
 
@@ -294,7 +296,7 @@ def _made_and_sent(url: str, stack: ExitStack) -> Subject:
 def subjects(url: str, stack: ExitStack) -> list[Subject]:
     """Those that are measured, in the order of `WHOLE`."""
     return [
-        CLIENTS[ALL_ON](url, stack),
+        CLIENTS[ALL_ON](Target(url), stack),
         INSTRUMENTED[NOTHING](url, stack),
         INSTRUMENTED[BARE](url, stack),
         _sent(url, stack),

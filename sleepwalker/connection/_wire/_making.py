@@ -11,23 +11,29 @@ from __future__ import annotations
 
 import functools
 import re
+from types import NoneType
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import requests
-from requests.cookies import RequestsCookieJar
+from requests.cookies import RequestsCookieJar, merge_cookies
 from requests.hooks import default_hooks
 
 from ._fields import Fields
 from ._jar import Jar
 from ._originals import Originals
 
-_SEGMENT = r"[A-Za-z0-9_~!$&'()*+,;=:@-]"
+_ENCODED = r"%(?!2[DE]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])[0-9A-F]{2}"
+"""What has to be encoded, and is: `requests` decodes what has not."""
+_SEGMENT = rf"(?:[A-Za-z0-9_~!$&'()*+,;=:@-]|{_ENCODED})"
 _PLAIN = re.compile(
     r"https?://[a-z0-9][a-z0-9.-]*(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"
     rf"/(?:{_SEGMENT}(?:{_SEGMENT}|\.)*/)*(?:{_SEGMENT}(?:{_SEGMENT}|\.)*)?"
     rf"(?:\?(?:{_SEGMENT}|[./?])+)?"
 )
 """A URL in which there is nothing to encode, to decode or to resolve."""
+_PARAMETERS = frozenset({str, int, NoneType})
+"""What is plain in a query; `None` says that it is not there."""
 _BODILESS = frozenset({"GET", "HEAD"})
 _NO_HOOKS = default_hooks()
 _BLANK = {
@@ -107,20 +113,36 @@ def merged(defaults: Fields, given: tuple[tuple[str, Any], ...]) -> Merged | Non
     return Merged(defaults, changes, given, Fields(checking.headers))
 
 
+def with_query(url: str, params: Any) -> str | None:
+    """A URL with parameters in its query; `None` if they aren't plain texts and whole numbers."""
+    if type(params) is not dict:
+        return None
+    pairs = []
+    for name, value in params.items():
+        values = value if type(value) is list else (value,)
+        if type(name) is not str or any(type(each) not in _PARAMETERS for each in values):
+            return None
+        pairs += [(name, each) for each in values if each is not None]
+    query = urlencode(pairs)
+    return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
+
+
 def usual(
     session: Any,
     method: str,
     url: str,
     headers: Any,
     data: Any,
+    params: Any = None,
 ) -> requests.PreparedRequest | None:
     """A request without auth; `None` if it is none of the usual kind.
 
-    :param session: its default headers count
+    :param session: its default headers and cookies count
     :param method: in upper case
     :param url: of an origin that was checked
     :param headers: checked; `None` takes a default away
     :param data: the body
+    :param params: of the query, beside those in the URL
     """
     defaults, cookies = session.headers, session.cookies
     if (
@@ -130,7 +152,6 @@ def usual(
         or session.params
         or session.hooks != _NO_HOOKS
         or type(cookies) is not Jar
-        or not cookies.is_empty
         or not _PLAIN.fullmatch(url)
         or "prepare_request" in vars(session)
         or not _PASSED.are_there()
@@ -141,7 +162,12 @@ def usual(
         last = session.merged = merged(defaults, given)
         if last is None:
             return None
-    made = Prepared(method, url, last.headers.copy(), data or None)
+    whole = url if params is None else with_query(url, params)
+    if whole is None:
+        return None
+    made = Prepared(method, whole, last.headers.copy(), data or None)
+    if not cookies.is_empty:
+        made.prepare_cookies(merge_cookies(RequestsCookieJar(), cookies))
     if data:
         made.headers["Content-Length"] = str(len(data))
     elif method not in _BODILESS and made.headers.get("Content-Length") is None:

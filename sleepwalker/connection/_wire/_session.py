@@ -79,6 +79,7 @@ class Session(requests.Session):
         headers: Fields,
         *,
         data: Any = None,
+        params: Any = None,
         **unusual: Any,
     ) -> requests.PreparedRequest:
         """A request without auth.
@@ -87,12 +88,18 @@ class Session(requests.Session):
         :param unusual: what else `requests.Request` takes
         """
         if all(value is None for value in unusual.values()):
-            made = usual(self, method, url, headers, data)
+            made = usual(self, method, url, headers, data, params)
             if made is not None:
                 return made
         return self.prepare_request(
             requests.Request(
-                method, url, headers=headers, auth=_auth.ANONYMOUS, data=data, **unusual
+                method,
+                url,
+                headers=headers,
+                auth=_auth.ANONYMOUS,
+                data=data,
+                params=params,
+                **unusual,
             )
         )
 
