@@ -49,7 +49,7 @@ BARE: Final = "requests"
 ALL_ON: Final = "sleepwalker"
 PROFILED: Final = {ALL_ON: "all on", NOTHING: "all off", BARE: BARE}
 """What is told by layers, and what the table calls it."""
-SENT, MADE_AND_SENT = "an adapter is mounted", "params= is given"
+SENT, MADE_AND_SENT = "an adapter is mounted", "params= is a list"
 WHOLE: Final = {
     **PROFILED,
     SENT: f"all off, and {SENT}: sent by the long way",
@@ -290,7 +290,7 @@ def _sent(url: str, stack: ExitStack) -> Subject:
 
 def _made_and_sent(url: str, stack: ExitStack) -> Subject:
     conn = _silent(url, stack)
-    return Subject(MADE_AND_SENT, lambda: conn.json_request("GET", PATH, params={"edition": "2"}))
+    return Subject(MADE_AND_SENT, lambda: conn.json_request("GET", PATH, params=[]))
 
 
 def subjects(url: str, stack: ExitStack) -> list[Subject]:

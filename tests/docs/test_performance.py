@@ -143,11 +143,13 @@ def ignored(response: requests.Response, **_: Any) -> None:
 LARGE: Final = b"x" * (2**20 + 1)
 CHUNKED: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 LONG_WAY: dict[str, tuple[str, list[Case]]] = {
-    "`params=`, even an empty one; `files=`, `cookies=`, `hooks=`": (
+    "`params=` that is no dict of texts and whole numbers, or lists of them; `files=`, `cookies=`,"
+    " `hooks=`": (
         MADE,
         [
-            get(params={"edition": "2"}),
-            get(params={}),
+            get(params=[("edition", "2")]),
+            get(params={"price": 1.5}),
+            get(params="edition=2"),
             post(None, files={"cover": b"..."}),
             get(cookies={"a": "b"}),
             get(hooks={"response": ignored}),
@@ -157,16 +159,9 @@ LONG_WAY: dict[str, tuple[str, list[Case]]] = {
         MADE,
         [post({"a": "b"}), post("text"), post(iter([b"part"])), post(io.BytesIO(b"file"))],
     ),
-    "a URL with something to encode or resolve: `%20`, a letter beyond ASCII, `..`": (
+    "a URL with something to encode or resolve: a space, a letter beyond ASCII, `..`": (
         MADE,
-        [get("/a%20b"), get("/łąka"), get("/a/../b")],
-    ),
-    "a cookie in the session's jar, whoever set it": (
-        MADE,
-        [
-            changed(lambda session: session.cookies.set("a", "b")),
-            answered(SetCookies({"a": "b"})),
-        ],
+        [get("/a b"), get("/łąka"), get("/a/../b")],
     ),
     "`session.params`, `session.hooks`, another mapping in the place of `session.headers`": (
         MADE,
@@ -261,6 +256,10 @@ LONG_WAY: dict[str, tuple[str, list[Case]]] = {
 """Each row of the table, and requests that it is about."""
 SHORTCUT: Final = {
     "nothing": get(),
+    "parameters": get(params={"edition": 2, "tags": ["new", "łąka"], "none": None}),
+    "a path that is encoded": get("/a%20b"),
+    "a cookie": changed(lambda session: session.cookies.set("a", "b")),
+    "a cookie that the server has set": answered(SetCookies({"a": "b"})),
     "a query in the URI": get("/books?" + urlencode({"edition": 2, "language": "pl"})),
     "a body of bytes": post(b"x" * 15 * 1024),
     "a body of JSON": Case(lambda conn, _: conn.request("POST", "/", json={"a": [1, 2]})),
