@@ -75,6 +75,8 @@ PUBLISH = 1.0
 """Seconds: hits are counted at once and told at least this often while there are finds."""
 SHOWN = 5
 """Hosts whose quota, breaker or limit is not at rest: how many a `repr` shows."""
+FEW = 64
+"""Pools: as many are pruned one by one, before it is looked through all of them for more."""
 PRUNINGS = 4
 """How often, at least, pools are looked at in the time after which they count as idle."""
 _TOLD_IN_FULL = frozenset({AuthError, PlaintextError})
@@ -760,8 +762,7 @@ class ConnectionManager:
                     for entry in list(self._pools.by_key.values())
                     if now - entry.last_used() >= age and not entry.busy()
                 ]
-                for entry in entries:
-                    self._pools.remove(entry)
+                entries = self._pools.remove_all(entries)
         report = self._evicted(entries, "reset", foreign=True)
         self._telemetry.record(events.ManagerReset(*report))
         return report
@@ -798,16 +799,14 @@ class ConnectionManager:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _evicted(
-        self, entries: Iterable[Entry], reason: str, *, foreign: bool = False
-    ) -> ResetReport:
+    def _evicted(self, entries: list[Entry], reason: str, *, foreign: bool = False) -> ResetReport:
         """Close pools that are forgotten already, and tell of it.
 
         :param foreign: whether objects that are not ours are closed too: once, and none that a
             pool which stays has as well
         """
         done = {"closed": 0, "draining": 0, "forgotten": 0, "failed": 0}
-        count, telemetry = 0, self._telemetry
+        telemetry = self._telemetry
         with self._lock:
             counted = self._new_hits()
         for looked_up in counted:
@@ -815,20 +814,21 @@ class ConnectionManager:
         # Ours know themselves how many pools hold them.
         held = set(map(id, self._pools.conns())) if foreign else set()
         for entry in entries:
-            count += 1
-            if is_ours(entry.conn) or (foreign and id(entry.conn) not in held):
+            if entry.ours:
+                done[self._close(entry)] += 1
+            elif foreign and id(entry.conn) not in held:
                 done[self._close(entry)] += 1
                 held.add(id(entry.conn))
             else:
                 done["forgotten"] += 1
-            telemetry.record(events.PoolEvicted(entry.name, reason))
-        if count and reason != "replaced":
-            telemetry.record(events.PoolsChanged(-count))
+        telemetry.evicted([entry.name for entry in entries], reason)
+        if entries and reason != "replaced":
+            telemetry.record(events.PoolsChanged(-len(entries)))
         return ResetReport(**done)
 
     def _close(self, entry: Entry) -> str:
         """Close a connection, ours or not; what became of it."""
-        if is_ours(entry.conn):
+        if entry.ours:
             if not entry.conn._released():
                 return "forgotten"  # another pool has it
             self._unswept.pop(id(entry.conn), None)
@@ -906,16 +906,20 @@ class ConnectionManager:
         evicted: dict[str, list[Entry]] = {}
         if fresh is not None and self._idle is not None:
             self._expires = min(self._expires, fresh.touched + self._idle)
-        if now < self._expires and not self._has_too_many():
+        excess = self._excess()
+        if now < self._expires and not excess:
             pools.let_go()
             return evicted
         expires = math.inf
         taken: list[Entry] = []
+        seen = 0
         try:
-            while (entry := pools.take_least_recently_used()) is not None:
-                taken.append(entry)
-                if self._has_too_many() and entry is not fresh:
+            while self._take_more(taken, seen, now):
+                entry = taken[seen]
+                seen += 1
+                if excess and entry is not fresh:
                     reason = "max_pools"
+                    excess -= 1
                 elif self._is_idle(entry, now):
                     reason = "idle"
                 else:
@@ -926,23 +930,35 @@ class ConnectionManager:
                         # It stays, but those behind it may have to go.
                         continue
                     break
-                pools.remove(entry)
                 evicted.setdefault(reason, []).append(entry)
             self._expires = expires
+            return {reason: pools.remove_all(gone) for reason, gone in evicted.items()}
         finally:
             for entry in taken:
                 if entry.alive:
                     pools.enqueue(entry)
-        return evicted
 
-    def _has_too_many(self) -> bool:
-        """Whether there are more pools than there may be.
+    def _take_more(self, taken: list[Entry], seen: int, now: float) -> bool:
+        """Take who was not used for the longest time, once all that were taken are seen.
+
+        :returns: whether one is there to be seen
+        """
+        if seen == FEW == len(taken) and self._idle is not None:
+            taken += self._pools.take_unused(now - self._idle)
+        if seen == len(taken) and (least := self._pools.take_least_recently_used()) is not None:
+            taken.append(least)
+        return seen < len(taken)
+
+    def _excess(self) -> int:
+        """How many pools there are more than there may be.
 
         One that hooks made has room, however many were put in by hand: it would be established anew
         at every find.
         """
         pools = self._pools
-        return 0 < self._max_pools < len(pools) and len(pools.prunable) > 1
+        if not 0 < self._max_pools < len(pools):
+            return 0
+        return max(0, min(len(pools) - self._max_pools, pools.prunable - 1))
 
     def _pruned(self, evicted: dict[str, list[Entry]]) -> None:
         """Close what was pruned, and tell of it."""

@@ -205,10 +205,21 @@ class Tally:
         return new
 
 
-class Entry:
+class Hit:
+    """What a find that hits has to do with of a pool, side by side in memory."""
+
+    __slots__ = ("conn", "tally", "touched")
+
+    conn: Any
+    tally: Tally
+    touched: float
+    """When it was last found, or established."""
+
+
+class Entry(Hit):
     """A pool: the connection of one (host, auth) pair, and how it was used."""
 
-    __slots__ = ("added", "aliases", "alive", "conn", "key", "name", "tally", "touched")
+    __slots__ = ("added", "aliases", "alive", "key", "name", "ours")
 
     def __init__(
         self, key: PoolKey, conn: Any, name: Pool, tally: Tally, *, added: bool, now: float
@@ -217,6 +228,7 @@ class Entry:
         self.conn = conn
         self.name = name
         self.tally = tally
+        self.ours = is_ours(conn)
         self.added = added
         """Put in by hand: never pruned."""
         self.touched = now
@@ -225,11 +237,15 @@ class Entry:
 
     def last_used(self) -> float:
         """When it was last found, or a request on its connection last began or ended."""
-        return max(self.touched, self.conn.last_used) if is_ours(self.conn) else self.touched
+        if self.ours:
+            used: float = self.conn.last_used
+            if used > self.touched:
+                return used
+        return self.touched
 
     def busy(self) -> bool:
         """Whether a request is in flight on it, as far as that can be known."""
-        return is_ours(self.conn) and self.conn.in_flight > 0
+        return self.ours and self.conn.in_flight > 0
 
 
 class Pools:
@@ -239,8 +255,8 @@ class Pools:
         self.by_key: dict[Hashed, Entry] = {}
         self.by_alias: dict[Any, Entry] = {}
         """Pairs as callers spell them: what makes a hit one look into a dict."""
-        self.prunable: set[Entry] = set()
-        """Those that were not put in by hand."""
+        self.prunable = 0
+        """How many were not put in by hand."""
         self._queue: list[tuple[float, int, Entry]] = []
         self._numbers = itertools.count()
 
@@ -255,7 +271,7 @@ class Pools:
         self.by_key[entry.key.canonical] = entry
         self.alias(entry, entry.key.spelled)
         if not entry.added:
-            self.prunable.add(entry)
+            self.prunable += 1
             self.enqueue(entry)
         return replaced
 
@@ -268,8 +284,35 @@ class Pools:
 
     def remove(self, entry: Entry) -> None:
         """Forget a pool."""
-        entry.alive = False
-        self.prunable.discard(entry)
+        self.remove_all([entry])
+
+    def remove_all(self, entries: list[Entry]) -> list[Entry]:
+        """Forget these pools; return those that weren't forgotten already."""
+        gone = []
+        for entry in entries:
+            # A signal handler's call may have been here in between.
+            if entry.alive:
+                entry.alive = False
+                self.prunable -= not entry.added
+                gone.append(entry)
+        if len(gone) > SPARE and len(gone) * 2 >= len(self.by_key):
+            self._keep_those_alive()
+        else:
+            for entry in gone:
+                self._unlist(entry)
+        return gone
+
+    def _keep_those_alive(self) -> None:
+        """Make all anew of what stays, which is less work than to take out what goes."""
+        while True:
+            # To go through a dict that a signal handler's call changes meanwhile is an error.
+            with suppress(RuntimeError):
+                self.by_alias = {pair: e for pair, e in self.by_alias.items() if e.alive}
+                self.by_key = {pair: e for pair, e in self.by_key.items() if e.alive}
+                break
+        self._tidy()
+
+    def _unlist(self, entry: Entry) -> None:
         # pop, not del: a signal handler's call may have been here in between.
         if self.by_key.get(entry.key.canonical) is entry:
             self.by_key.pop(entry.key.canonical, None)
@@ -288,16 +331,20 @@ class Pools:
         for entry in entries:
             entry.alive = False
             entry.aliases = ()
-        self.by_key, self.by_alias, self.prunable, self._queue = {}, {}, set(), []
+        self.by_key, self.by_alias, self.prunable, self._queue = {}, {}, 0, []
         return entries
 
     def enqueue(self, entry: Entry) -> None:
         """Put a pool among those that are pruned one day, at the time of its last use."""
-        if len(self._queue) > 2 * len(self.prunable) + SPARE:
+        if len(self._queue) > 2 * self.prunable + SPARE:
             # Most are forgotten: those must not be kept alive by one before them that stays.
-            self._queue = [queued for queued in self._queue if queued[2].alive]
-            heapq.heapify(self._queue)
+            self._tidy()
         heapq.heappush(self._queue, (entry.last_used(), next(self._numbers), entry))
+
+    def _tidy(self) -> None:
+        """Have only those in the queue that are not forgotten."""
+        self._queue = [queued for queued in self._queue if queued[2].alive]
+        heapq.heapify(self._queue)
 
     def let_go(self) -> None:
         """Keep no pool that is forgotten, if it was used before all that stay."""
@@ -326,6 +373,25 @@ class Pools:
                 return entry
             self.enqueue(entry)
         return None
+
+    def take_unused(self, until: float) -> list[Entry]:
+        """The pools that were not used after a time, the least recently used first.
+
+        They are out of the queue likewise. It looks at all, for where very many have to go.
+        """
+        due = [queued for queued in self._queue if queued[0] <= until]
+        self._queue = [queued for queued in self._queue if queued[0] > until]
+        heapq.heapify(self._queue)
+        unused = []
+        for _, number, entry in due:
+            if not entry.alive:
+                continue
+            if (used := entry.last_used()) > until:
+                self.enqueue(entry)
+            else:
+                unused.append((used, number, entry))
+        unused.sort()
+        return [entry for _, _, entry in unused]
 
 
 class View(Mapping[Any, Any]):

@@ -243,10 +243,12 @@ class Logs:
             error_type=event.error_type,
         )
 
+    def hears_of_evicted(self, reason: str) -> bool:
+        """Whether a line for an evicted pool may go anywhere: there may be very many at one go."""
+        return self._hears(_level_of(reason))
+
     def _evicted(self, event: events.PoolEvicted) -> None:
-        # A reset logs one event with counts; each of its pools is only worth a look in DEBUG.
-        level: _Level = "debug" if event.reason in {"reset", "closed"} else "info"
-        # There may be very many of them at one go.
+        level = _level_of(event.reason)
         if self._hears(level):
             self._log(level, names.EVENT_EVICTED, event.pool, reason=event.reason)
 
@@ -286,6 +288,14 @@ _BREAKER = {
     "closed": ("info", names.EVENT_BREAKER_CLOSED),
 }
 """What is told of a breaker, and how loud."""
+
+
+def _level_of(reason: str) -> _Level:
+    """How loud an evicted pool is told.
+
+    A reset logs one event with counts; each of its pools is only worth a look in DEBUG.
+    """
+    return "debug" if reason in {"reset", "closed"} else "info"
 
 
 def _through_stdlib(logger: Any) -> Any:

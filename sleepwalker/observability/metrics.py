@@ -32,7 +32,7 @@ from sleepwalker.observability.labels import LabelSpace
 from sleepwalker.observability.open_connections import OpenConnections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.context import Context
     from prometheus_client import CollectorRegistry, Metric
@@ -465,7 +465,18 @@ class Metrics:
         self._overflow_published += new
 
     def _pool_evicted(self, event: events.PoolEvicted) -> None:
-        self._child(self._evictions, event.pool.series, event.reason).inc()
+        self._pools_evicted({event.pool.series: 1}, event.reason)
+
+    def pools_evicted(self, pools: Mapping[tuple[str, str], int], reason: str) -> None:
+        """Count what was evicted at one go.
+
+        :param pools: how many, by series
+        """
+        self._counting.do(self._pools_evicted, pools, reason)
+
+    def _pools_evicted(self, pools: Mapping[tuple[str, str], int], reason: str) -> None:
+        for series, count in pools.items():
+            self._child(self._evictions, series, reason).inc(count)
 
 
 def _are_buckets(buckets: object) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -139,6 +140,30 @@ class Telemetry:
         """Whether baggage may be sent to an origin."""
         hosts = self._baggage_hosts
         return bool(hosts) and any(each.matches(scheme, host, port) for each in hosts)
+
+    def evicted(self, pools: list[Pool], reason: str) -> None:
+        """Tell that pools were forgotten: very many, maybe, and counted at one go.
+
+        No event is made of what nobody but the metrics would hear.
+        """
+        if self._metrics is not None:
+            try:
+                self._metrics.pools_evicted(Counter(pool.series for pool in pools), reason)
+            except Exception:  # noqa: BLE001 - rule 1
+                self._count_error()
+        logs = self._logs
+        try:
+            heard = bool(self._observers) or (logs is not None and logs.hears_of_evicted(reason))
+        except Exception:  # noqa: BLE001 - rule 1, by the event itself
+            heard = True
+        instruments = self._observers if logs is None else (logs, *self._observers)
+        for pool in pools if heard else ():
+            event = events.PoolEvicted(pool, reason)
+            for instrument in instruments:
+                try:
+                    instrument.record(event)
+                except Exception:  # noqa: BLE001 - rule 1
+                    self._count_error()
 
     def record(self, event: Event, *within: Context | None) -> None:
         """Hand an event to every instrument.
