@@ -476,6 +476,32 @@ def test_one_that_a_hook_made_has_room_however_many_add_put_in() -> None:
     assert reasons(witness) == [("d", "max_pools")]
 
 
+@pytest.mark.parametrize("stay", [10, 400], ids=["most go", "most stay"])
+def test_of_very_many_pools_just_those_are_pruned_that_are_idle(stay: int) -> None:
+    hook, clock, witness = Maker(), SteppedClock(0.0), Witness()
+    manager = quiet(hook, idle=60, max_pools=0, clock=clock, observers=[witness])
+    manager.add("added", None, Plain())
+    for number in range(200 + stay):
+        clock.now += 0.01
+        manager.find(str(number), None)
+    clock.now = 50.0
+    # In an order of their own: who was used since is not idle, whoever came before.
+    for number in reversed(range(200, 200 + stay)):
+        manager.find(str(number), None)
+    clock.now = 75.0
+    manager.find("200", None)
+    assert reasons(witness) == [(str(number), "idle") for number in range(200)]
+    kept = {host for host, _ in manager.conns}
+    assert kept == {"added", *map(str, range(200, 200 + stay))}
+    established = len(hook.asked)
+    for host in kept:
+        manager.find(host, None)
+    assert len(hook.asked) == established
+    clock.now = 1000.0
+    manager.find("added", None)
+    assert len(manager.conns) == 1
+
+
 def test_an_add_prunes_too() -> None:
     clock, witness = SteppedClock(), Witness()
     manager = quiet(Maker(), idle=60, clock=clock, observers=[witness])
