@@ -78,6 +78,8 @@ class Case(NamedTuple):
     tls: bool = False
     fresh: bool = False
     """Whether no request comes before it."""
+    host: str = "127.0.0.1"
+    """How the connection names the server's host."""
 
 
 def get(uri: str = "/", **options: Any) -> Case:
@@ -162,6 +164,10 @@ LONG_WAY: dict[str, tuple[str, list[Case]]] = {
     "a URL with something to encode or resolve: a space, a letter beyond ASCII, `..`": (
         MADE,
         [get("/a b"), get("/łąka"), get("/a/../b")],
+    ),
+    "a host given in capitals or as an IPv6 address, a port above 64999": (
+        MADE,
+        [get()._replace(host="LOCALHOST"), get()._replace(host="[::ffff:127.0.0.1]")],
     ),
     "`session.params`, `session.hooks`, another mapping in the place of `session.headers`": (
         MADE,
@@ -296,7 +302,8 @@ def way_of(case: Case, make_server: MakeServer, bundle: Path, patch: pytest.Monk
         patch.setattr(kind, "exchange", exchange)
     server = make_server(tls=case.tls)
     trust = {"verify": str(bundle)} if case.tls else {}
-    with Connection(server.url, ANONYMOUS, **{**trust, **case.options}) as conn:
+    url = server.url.replace("127.0.0.1", case.host)
+    with Connection(url, ANONYMOUS, **{**trust, **case.options}) as conn:
         if not case.fresh:
             conn.request("GET", "/")
         if case.answer is not None:
