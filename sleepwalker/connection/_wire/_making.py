@@ -45,10 +45,14 @@ _BLANK = {
 _PASSED = Originals(
     (requests.Session, "prepare_request"),
     (requests.PreparedRequest, "prepare"),
+    (requests.PreparedRequest, "prepare_method"),
     (requests.PreparedRequest, "prepare_url"),
     (requests.PreparedRequest, "prepare_headers"),
     (requests.PreparedRequest, "prepare_cookies"),
     (requests.PreparedRequest, "prepare_body"),
+    (requests.PreparedRequest, "prepare_content_length"),
+    (requests.PreparedRequest, "prepare_auth"),
+    (requests.PreparedRequest, "prepare_hooks"),
 )
 
 
