@@ -220,6 +220,7 @@ class Adapter(HTTPAdapter):
                 self.poolmanager, request.url or "", (type(verify), verify, cert)
             )
             and _FINDING.are_there()
+            and "build_connection_pool_key_attributes" not in vars(self)
         ):
             return last.pool
         return None

@@ -103,7 +103,11 @@ def test_who_patches_what_is_gone_past_is_called_until_it_is_put_back(
 
 
 @pytest.mark.parametrize(
-    "name", ["send", "build_response", "cert_verify", "add_headers", "request_url"]
+    "name",
+    [
+        *("send", "build_response", "cert_verify", "add_headers", "request_url"),
+        *("get_connection_with_tls_context", "build_connection_pool_key_attributes"),
+    ],
 )
 def test_what_an_adapter_has_of_its_own_is_called(
     conn: Connection, monkeypatch: pytest.MonkeyPatch, name: str
