@@ -2,7 +2,10 @@
 
 - `_watch`: who follows a request to the wire, and what is known of it there
 - `_originals`: whether what is gone past is what `requests` and urllib3 have made
+- `_fields`: headers
 - `_making`: requests of the usual kind
+- `_shortcut`: the usual exchange, straight through a socket that stands
+- `_message`, `_reading`, `_reply`: what it writes, what it reads, and the response made of that
 - `_environment`: whether it names a proxy
 - `_answer`: an answer's status line and headers
 - `_limits`: how much of them there may be
@@ -26,9 +29,10 @@ Rules:
 4. Only public seams: adapter methods made for overriding, `pool_classes_by_scheme`,
    `ConnectionCls`, `QueueCls`, `response_class`, a connection's `sock`, `host`, `port`, `timeout`,
    `ssl_context` and `is_connected`, a context's `sslsocket_class`, a TLS socket's
-   `suppress_ragged_eofs`, and the queue of idle sockets. Two that are not: the jar that a
-   `PreparedRequest` keeps, which tests compare with what `requests` puts there, and the names in
-   `os.environ` as the system has them, with a longer way where they are not there.
+   `suppress_ragged_eofs`, and the queue of idle sockets. Three that are not: the jar that a
+   `PreparedRequest` and the body that a `Response` keeps, which tests compare with what `requests`
+   puts there, and the names in `os.environ` as the system has them, with a longer way where they
+   are not there. What is only looked at (`_originals`) may have any name.
 5. Nothing waits longer than the call's pace says: not the resolver, an address, a handshake, a
    read or a write.
 6. After a fork, the child can't read or write its parent's sockets, and has new queues.

@@ -1,4 +1,4 @@
-"""The `requests.Session` over our adapters, and a cookie jar that threads may share."""
+"""The `requests.Session` over our adapters."""
 
 from __future__ import annotations
 
