@@ -41,6 +41,10 @@ _BAGGAGE = "baggage"
 _TRACEPARENT = "traceparent"
 _APART = frozenset({_BAGGAGE, "tracestate"})
 """Headers that say nothing of the trace by themselves."""
+_AT_FIRST = propagate.get_global_textmap()
+_OF_CONTEXT = _AT_FIRST if {_TRACEPARENT, *_APART}.issuperset(_AT_FIRST.fields) else None
+"""The propagator that is there from the start, if it is the usual one: of an empty context it has
+nothing to write. Another may have what it writes from elsewhere."""
 
 
 class Tracing:
@@ -236,8 +240,7 @@ class Tracing:
         try:
             around = context.get_current()
             carried = inside = _with(span, around)
-            if not inside:
-                # A propagator takes what it writes from the context.
+            if not inside and propagate.get_global_textmap() is _OF_CONTEXT:
                 return inside
             # Where there is nothing but the span there is no baggage.
             if not with_baggage and len(inside) > (inside is not around):

@@ -41,7 +41,11 @@ INTERIM: Final = (b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Hints\r\
 LINES: Final = (
     *(b"Content-Type: text/html", b"content-type: text/plain; charset=utf-8", b"Content-Type:"),
     *(b"Content-Type: application/json", b"Content-Type: text/html; charset=nonsense"),
-    *(b"Set-Cookie: a=1; Path=/", b"set-cookie: b=2; Expires=Wed, 01 Jan 2098 00:00:00 GMT", b"Set-Cookie2: c=3"),
+    *(
+        b"Set-Cookie: a=1; Path=/",
+        b"set-cookie: b=2; Expires=Wed, 01 Jan 2098 00:00:00 GMT",
+        b"Set-Cookie2: c=3",
+    ),
     *(b"Set-Cookie: d=4; Domain=elsewhere.example", b'Set-Cookie: e="5, 6"; HttpOnly'),
     *(b"Connection: close", b"Connection: keep-alive", b"connection: Close, x", b"Connection: x"),
     *(b"X-A: 1", b"x-a: 2", b"X-A:", b"X-A: \t padded \t ", b"X-A: caf\xe9", b"X-A: a\x85b"),
