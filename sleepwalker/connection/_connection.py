@@ -60,6 +60,8 @@ NO_CONTENT = 204
 Path: TypeAlias = str | os.PathLike[str]
 _JSON_BODY = {"Content-Type": "application/json"}
 _JSON = {"Accept": "application/json"} | _JSON_BODY
+_SAYS_JSON = Fields(_JSON)
+"""The same for all connections whose user has said nothing else. Nobody changes it."""
 _UNSAID = Options()
 """What a caller says who says nothing."""
 _OF_REQUESTS = {"Accept": "*/*"}
@@ -516,7 +518,9 @@ class Connection:
         last = self._json_defaults
         changes = getattr(common, "changes", None)
         if last is None or last[0] is not common or last[1] is not changes or changes is None:
-            last = self._json_defaults = common, changes, Fields(self._defaults(_JSON))
+            own = self._defaults(_JSON)
+            fields = _SAYS_JSON if len(own) == len(_JSON) else Fields(own)
+            last = self._json_defaults = common, changes, fields
         return last[2]
 
     def _defaults(self, headers: Mapping[str, str]) -> Mapping[str, str]:

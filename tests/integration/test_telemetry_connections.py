@@ -135,7 +135,7 @@ def test_what_is_closed_counts_no_more(
                 for pool in adapter._pools:  # noqa: SLF001 - its sockets are to be old
                     for each in pool.pool.queue:
                         if each is not None:
-                            each._lifetime = 0.0  # noqa: SLF001 - as above
+                            each._until = 0.0  # noqa: SLF001 - as above
             conn.session.drop_stale()
 
         assert connections(watched, tls_server) == (0, 0)

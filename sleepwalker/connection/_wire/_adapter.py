@@ -206,7 +206,7 @@ class Adapter(HTTPAdapter):
                 watch.exchange.reached = False
         elif not proxies and type(manager) is urllib3.PoolManager:
             place = "/".join((*(request.url or "").split("/", 3)[:3], ""))
-            settings = dict(manager.connection_pool_kw)
+            settings = _kept(manager.connection_pool_kw)
             self._last = Found(place, (type(verify), verify, cert), manager, settings, pool)
         return pool
 
@@ -334,6 +334,19 @@ class Adapter(HTTPAdapter):
             manager.pools.lock = threading.RLock()
         for pool in self._pools:
             pool.renew()
+
+
+_settings: dict[str, Any] = {}
+"""Those of the pool manager that was asked last: they are the same for nearly all."""
+
+
+def _kept(settings: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a pool manager's settings, which isn't made anew where there is one."""
+    global _settings  # noqa: PLW0603 - one copy for all adapters is what it is for
+    known = _settings
+    if known != settings:
+        known = _settings = dict(settings)
+    return known
 
 
 def _under_way() -> Pool | None:
