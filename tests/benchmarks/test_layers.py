@@ -31,6 +31,7 @@ from benchmarks.measuring import Subject
 from benchmarks.server import Server
 from sleepwalker.connection import Connection
 from sleepwalker.resilience.deadline import Deadline
+from tests.docs.pages import file_of
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
@@ -86,10 +87,10 @@ def test_no_place_is_in_two_layers_and_every_one_of_ours_is_there() -> None:
     gone = []
     for place in places:
         file, _, function = place.partition(":")
-        if file.startswith(OURS) and not (ROOT / file).exists():
+        if file.startswith(OURS) and not file_of(file).exists():
             gone.append(place)
         elif file.startswith(OURS) and function:
-            code = compile((ROOT / file).read_text(encoding="utf-8"), file, "exec")
+            code = compile(file_of(file).read_text(encoding="utf-8"), file, "exec")
             if function not in qualnames(code):
                 gone.append(place)
 

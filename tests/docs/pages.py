@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import sleepwalker
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT: Final = Path(__file__).parent.parent.parent
+CODE: Final = Path(sleepwalker.__file__).parent.parent
+"""Where the package is that is tested: the root, or the site-packages of a wheel."""
 PAGES: Final = (
     "README.md",
     *(page.relative_to(ROOT).as_posix() for page in sorted((ROOT / "docs").rglob("*.md"))),
@@ -172,3 +176,9 @@ def rows_below(page: str, heading: str) -> list[list[str]]:
     rows = [row.strip("|") for row in table[0].splitlines()]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)] for row in rows]
     return cells[2:]
+
+
+def file_of(path: str) -> Path:
+    """Give the file of a path from the root, wherever the package is."""
+    inside = path.startswith("sleepwalker/")
+    return (CODE if inside else ROOT) / path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, anchors_of, links_of
+from tests.docs.pages import PAGES, ROOT, anchors_of, file_of, links_of
 
 EVERYWHERE = [*PAGES, "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
 
@@ -16,10 +16,9 @@ def test_every_link_leads_to_a_file_and_a_heading_that_exist(page: str) -> None:
         if link.startswith("https://"):
             continue
         path, _, anchor = link.partition("#")
-        target = (ROOT / page).parent / path if path else ROOT / page
-        if not target.exists() or (
-            anchor and anchor not in anchors_of(target.resolve().relative_to(ROOT).as_posix())
-        ):
+        target = ((ROOT / page).parent / path if path else ROOT / page).resolve()
+        place = target.relative_to(ROOT.resolve()).as_posix()
+        if not file_of(place).exists() or (anchor and anchor not in anchors_of(place)):
             broken.append(link)
 
     assert broken == []

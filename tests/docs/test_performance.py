@@ -22,7 +22,7 @@ from urllib3.util import Retry
 from sleepwalker import ANONYMOUS, Connection, Policy
 from sleepwalker.connection._wire import PlainSocket, TLSSocket
 from sleepwalker.exceptions import ProtocolError
-from tests.docs.pages import ROOT, rows_below, text_of
+from tests.docs.pages import file_of, rows_below, text_of
 from tests.servers import (
     RequireDigest,
     SetCookies,
@@ -46,7 +46,7 @@ PAGE = "docs/performance.md"
 def functions_of(file: str) -> set[str]:
     """Give the functions, methods and classes of a module."""
     found = set()
-    for node in ast.parse((ROOT / file).read_text(encoding="utf-8")).body:
+    for node in ast.parse(file_of(file).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
         if isinstance(node, ast.ClassDef):
