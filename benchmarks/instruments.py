@@ -13,7 +13,6 @@ import argparse
 import json
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import environment, written
@@ -95,18 +94,8 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="What each instrument adds to one json_request, in CPU, from one run.",
     )
     common_options(parser)
-    parser.add_argument("--write", type=_page, metavar="PAGE", help="put the table into this page")
+    written.option(parser, COMMAND)
     return understood(parser, arguments)
-
-
-def _page(text: str) -> Path:
-    """A page that has a place for the table: known before the run, not after."""
-    page = Path(text)
-    try:
-        written.parts(page, COMMAND)
-    except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return page
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -408,18 +408,8 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Where the CPU of one json_request goes, by layer, beside bare requests.",
     )
     common_options(parser)
-    parser.add_argument("--write", type=_page, metavar="PAGE", help="put the table into this page")
+    written.option(parser, COMMAND)
     return understood(parser, arguments)
-
-
-def _page(text: str) -> Path:
-    """A page that has a place for the table: known before the run, not after."""
-    page = Path(text)
-    try:
-        written.parts(page, COMMAND)
-    except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return page
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 END: Final = "<!-- end of what is written -->\n"
 
@@ -27,6 +28,20 @@ def parts(page: Path, command: str) -> tuple[str, str, str]:
         msg = f"{page} has no line {begin(command).strip()}, or none {END.strip()} behind it"
         raise ValueError(msg)
     return before, inside, after
+
+
+def option(parser: argparse.ArgumentParser, command: str) -> None:
+    """Let a command be told which page to write; that it has a place for it is seen at once."""
+
+    def page(text: str) -> Path:
+        found = Path(text)
+        try:
+            parts(found, command)
+        except (OSError, ValueError) as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+        return found
+
+    parser.add_argument("--write", type=page, metavar="PAGE", help="put the table into this page")
 
 
 def write(page: Path, command: str, text: str) -> None:

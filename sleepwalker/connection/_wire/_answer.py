@@ -10,6 +10,7 @@ from typing import Any
 from ._limits import LINE, Chunks, Lines
 from ._originals import Originals
 from ._pacing import Reader
+from ._reading import USUAL, WITHOUT_BODY
 from ._watch import here
 
 INTERIM = 16
@@ -23,9 +24,6 @@ STATUS = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) ([!-~][ -~]*)?\r\n")
 HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([!-~\x80-\xff][ -~\t\x80-\xff]*)?\r\n")
 LENGTH = re.compile(rb"[0-9]{1,19}")
 """A status line, a header and a body's length in which there is nothing to wonder about."""
-USUAL = 64
-"""Headers, of which there are rarely more."""
-WITHOUT_BODY = frozenset({204, 304})
 READERS = Originals((http.client.HTTPResponse, "begin"), (http.client, "parse_headers"))
 
 

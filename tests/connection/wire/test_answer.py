@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from sleepwalker.connection._wire._answer import USUAL, Answer
+from sleepwalker.connection._wire._answer import Answer
 from sleepwalker.connection._wire._limits import LINE, TooMuch
+from sleepwalker.connection._wire._reading import USUAL
 from sleepwalker.connection._wire._watch import watching
 from sleepwalker.resilience.policy import ResponseLimits
 
